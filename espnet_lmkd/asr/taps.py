@@ -1,0 +1,117 @@
+"""Read a student's activations while ESPnet's own forward pass runs."""
+
+from typing import Dict, Iterable
+
+import torch
+
+from espnet_lmkd.errors import InputError
+from espnet_lmkd.padded import Padded
+
+LAYER = "encoder_layer."
+FIXED = ("text", "encoder_out", "ctc_logits", "decoder_logits")
+
+
+def check_taps(names: Iterable[str], model: torch.nn.Module) -> None:
+    """Refuse taps that this student does not have.
+
+    Raises:
+        InputError: names the tap and what it would need.
+    """
+    for name in names:
+        if name.startswith(LAYER):
+            count = len(getattr(model.encoder, "encoders", ()))
+            if not 1 <= int(name[len(LAYER) :]) <= count:
+                raise InputError(f"tap {name!r}: the encoder has layers 1..{count}")
+        elif name not in FIXED:
+            choices = [*FIXED, LAYER + "<k>"]
+            raise InputError(f"unknown tap {name!r}; choose from {choices}")
+        elif name == "ctc_logits" and model.ctc is None:
+            raise InputError("tap 'ctc_logits' needs a student with ctc_weight > 0")
+        elif name == "decoder_logits" and model.decoder is None:
+            raise InputError("tap 'decoder_logits' needs a student with a decoder")
+
+
+class Taps:
+    """Collect activations by forward hooks, as a context around one forward pass.
+
+    A layer skipped by layer drop passes its input on, so its output is that of the
+    last layer that ran before it. Layer outputs are normalised by the encoder's final
+    norm, as ESPnet's own intermediate CTC does.
+
+    Args:
+        model: an `ESPnetASRModel`.
+        names: what to collect, see `AbsDistiller`.
+    """
+
+    def __init__(self, model: torch.nn.Module, names: Iterable[str]):
+        self.model, self.names = model, set(names)
+        self.layers, self.seen, self.handles = {}, {}, []
+
+    def __enter__(self) -> "Taps":
+        model = self.model
+        if self.names - {"text"}:
+            self._hook(model.encoder, self._on_encoder)
+        if any(name.startswith(LAYER) for name in self.names):
+            for index, layer in enumerate(model.encoder.encoders, 1):
+                self.handles.append(layer.register_forward_pre_hook(self._on_input))
+                self._hook(layer, self._on_layer(index))
+        if "ctc_logits" in self.names:
+            self._hook(model.ctc.ctc_lo, self._keep("ctc_logits"))
+        if "decoder_logits" in self.names:
+            self._hook(model.decoder, self._keep("decoder_logits"))
+        return self
+
+    def __exit__(self, *_):
+        for handle in self.handles:
+            handle.remove()
+
+    def collect(self, text: Padded) -> Dict[str, Padded]:
+        """Return the activations of the pass that ran inside the context."""
+        collected = {"text": text}
+        for name in self.names - {"text"}:
+            if name.startswith(LAYER):
+                index = int(name[len(LAYER) :])
+                data = self.layers[max(k for k in self.layers if k <= index)]
+                if getattr(self.model.encoder, "normalize_before", False):
+                    data = self.model.encoder.after_norm(data)
+            else:
+                data = self.seen[name]
+            lengths = self.seen["lengths"]
+            collected[name] = Padded(
+                data, text.lengths + 1 if name == "decoder_logits" else lengths
+            )
+        return collected
+
+    def _hook(self, module, function):
+        self.handles.append(module.register_forward_hook(function))
+
+    def _on_encoder(self, module, inputs, output):
+        data, lengths, _ = output
+        self.seen["encoder_out"] = data[0] if isinstance(data, tuple) else data
+        self.seen["lengths"] = lengths
+        # Self-conditioning calls the CTC layer within the encoder; the first call after
+        # it is the final layer's, those of intermediate CTC follow.
+        self.seen.pop("ctc_logits", None)
+
+    def _on_input(self, module, inputs):
+        self.layers.setdefault(0, _states(inputs))
+
+    def _on_layer(self, index):
+        def hook(module, inputs, output):
+            self.layers[index] = _states(output)
+
+        return hook
+
+    def _keep(self, name):
+        def hook(module, inputs, output):
+            data = output[0] if isinstance(output, tuple) else output
+            self.seen.setdefault(name, data)
+
+        return hook
+
+
+def _states(values):
+    """Return the hidden states among a layer's ((x, position), mask, ...)."""
+    while isinstance(values, tuple):
+        values = values[0]
+    return values

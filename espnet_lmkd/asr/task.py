@@ -1,0 +1,125 @@
+"""ESPnet's recognition task with this pack's classes registered at import.
+
+Registration belongs here and not in a launcher: multi-GPU training spawns processes
+that import the task anew.
+"""
+
+import argparse
+from pathlib import Path
+from typing import List, Optional, Sequence, Tuple
+
+from espnet2.tasks import asr as espnet_asr
+from espnet2.train import dataset
+
+from espnet_lmkd.asr.model import LMKDASRModel
+from espnet_lmkd.data.directory import read_table
+from espnet_lmkd.distillers import registry
+from espnet_lmkd.distillers.interaed import BertKDDecoder
+from espnet_lmkd.errors import InputError
+from espnet_lmkd.targets.check import check_store
+from espnet_lmkd.targets.schema import TARGETS
+from espnet_lmkd.targets.store import TargetReader
+from espnet_lmkd.targets.vocabulary import read_token_list, tokenizer_record
+
+LOADER = "lmkd_target"
+
+
+def _register(choices, name: str, new_class: type) -> None:
+    base = getattr(choices, "base_type", None) or getattr(choices, "type_check", None)
+    if base is not None and not issubclass(new_class, base):
+        raise TypeError(f"{new_class.__name__} is no {base.__name__}")
+    choices.classes[name] = new_class
+
+
+_register(espnet_asr.model_choices, "lmkd", LMKDASRModel)
+_register(espnet_asr.decoder_choices, "lmkd_bert_kd", BertKDDecoder)
+dataset.DATA_TYPES[LOADER] = dict(
+    func=TargetReader,
+    kwargs=[],
+    help="Teacher targets written by espnet_lmkd.bin.extract_targets"
+    "\n\n   utterance_id_A teacher_topk_ids.0000.ark:42\n   ...",
+)
+
+
+class ASRKDTask(espnet_asr.ASRTask):
+    """`ASRTask` that knows teacher targets and checks their store before training."""
+
+    @classmethod
+    def optional_data_names(
+        cls, train: bool = True, inference: bool = False
+    ) -> Tuple[str, ...]:
+        """Return ESPnet's names and every target of the schema."""
+        return super().optional_data_names(train, inference) + tuple(TARGETS)
+
+    @classmethod
+    def add_task_arguments(cls, parser: argparse.ArgumentParser):
+        """Add ESPnet's arguments; name the distillers in --help."""
+        super().add_task_arguments(parser)
+        parser.add_argument(
+            "--target_store",
+            default=None,
+            help="Folder written by extract_targets for the training set; stands for "
+            "one --train_data_path_and_name_and_type a target of the distillers",
+        )
+        parser.epilog = (
+            "model_conf.distillers takes a list of {type, name, weight, conf} with the "
+            f"types {registry.names()} or a dotted path."
+        )
+
+    @classmethod
+    def main(
+        cls,
+        args: Optional[argparse.Namespace] = None,
+        cmd: Optional[Sequence[str]] = None,
+    ):
+        """Check the stores, then train as ESPnet does."""
+        if args is None:
+            args = cls.get_parser().parse_args(cmd)
+        if not (args.print_config or args.dry_run or args.collect_stats):
+            add_targets(args)
+            check_targets(args)
+        super().main(args=args)
+
+
+def needed_targets(args: argparse.Namespace) -> List[str]:
+    """Return the targets that the configured distillers read."""
+    entries = args.model_conf.get("distillers", ())
+    found = {name for e in entries for name in registry.get_class(e["type"]).targets}
+    return sorted(found)
+
+
+def add_targets(args: argparse.Namespace) -> None:
+    """Turn --target_store into the training data entries that the distillers need."""
+    if args.target_store is None:
+        return
+    given = {name for _, name, _ in args.train_data_path_and_name_and_type}
+    for name in needed_targets(args):
+        if name not in given:
+            path = f"{args.target_store}/{name}.scp"
+            args.train_data_path_and_name_and_type.append((path, name, LOADER))
+
+
+def check_targets(args: argparse.Namespace) -> None:
+    """Refuse to train on a store that is stale, incomplete or of another tokenizer.
+
+    Args:
+        args: the training arguments, with data as (path, name, type) triples.
+
+    Raises:
+        InputError: says what is wrong and what to run again.
+    """
+    triples = args.train_data_path_and_name_and_type
+    data = {name: (path, kind) for path, name, kind in triples}
+    missing = sorted(set(needed_targets(args)) - data.keys())
+    if missing:
+        raise InputError(
+            f"the distillers of this configuration need the targets {missing}; give "
+            "--target_store <folder written by extract_targets>"
+        )
+    stores = {str(Path(path).parent) for path, kind in data.values() if kind == LOADER}
+    token_list = args.token_list
+    if stores and isinstance(token_list, str):
+        token_list = read_token_list(token_list)
+    for store in sorted(stores):
+        record = tokenizer_record(args.token_type, token_list)
+        check_store(store, read_table(data["text"][0]), record).raise_if_bad()

@@ -1,0 +1,162 @@
+"""Attention decoders on intermediate and final layers learn a masked LM's guesses."""
+
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+
+import torch
+from espnet2.asr.decoder.transformer_decoder import TransformerDecoder
+
+from espnet_lmkd.distillers.abs_distiller import AbsDistiller, StudentSpec
+from espnet_lmkd.errors import InputError
+from espnet_lmkd.losses.divergence import smoothed_cross_entropy, topk_cross_entropy
+from espnet_lmkd.padded import Padded
+
+
+class BertKDDecoder(TransformerDecoder):
+    """Attention decoder that learns from hard labels and a masked LM's probabilities.
+
+    Parameters and scores are those of ESPnet's transformer decoder, so an exported
+    student names that one. Takes ESPnet's arguments.
+    """
+
+    def distill(
+        self,
+        encoder_out: Padded,
+        text: Padded,
+        topk_ids: Padded,
+        topk_log_probs: Padded,
+        student: StudentSpec,
+        kd_weight: float,
+        label_smoothing: float,
+    ) -> Tuple[torch.Tensor, Dict[str, torch.Tensor]]:
+        """Return L_AED of each utterance and its means over the tokens.
+
+        L_AED = a (-sum_u sum_{v in topK} q_u(v) log p_u(v)) + (1 - a) CE_ls(p, y)
+
+        Args:
+            encoder_out: (B, T, D).
+            text: (B, L) student tokens without eos.
+            topk_ids, topk_log_probs: (B, L, K); an utterance of length 0 has none and
+                learns from the hard labels only.
+            student: for its sos and eos.
+            kd_weight: a in [0, 1].
+            label_smoothing: of the hard labels.
+        """
+        encoder_out, text = encoder_out.trimmed(), text.trimmed()
+        rows = torch.arange(len(text.lengths), device=text.data.device)
+        tokens = text.data.masked_fill(~text.mask, student.eos)
+        labels = torch.nn.functional.pad(tokens, (0, 1), value=student.eos)
+        inputs = torch.nn.functional.pad(tokens, (1, 0), value=student.sos)
+        out = Padded(labels, text.lengths + 1)
+        logits, _ = self(encoder_out.data, encoder_out.lengths, inputs, out.lengths)
+
+        hard = smoothed_cross_entropy(logits, labels, label_smoothing) * out.mask
+        length, has_teacher = labels.shape[1], topk_ids.lengths > 0
+        soft = topk_cross_entropy(
+            logits[:, : length - 1],
+            _fit(topk_ids.data, length - 1),
+            _fit(topk_log_probs.data, length - 1),
+        )
+        # eos is not stored: the teacher is certain of it.
+        eos = smoothed_cross_entropy(logits[rows, text.lengths], labels[:, -1], 0.0)
+        soft = (soft * text.mask).sum(1) + eos
+        soft = soft * has_teacher
+        losses = kd_weight * soft + (1 - kd_weight) * hard.sum(1)
+
+        with torch.no_grad():
+            tokens_in_batch = out.lengths.sum()
+            taught = (out.lengths * has_teacher).sum().clamp(min=1)
+            correct = (logits.argmax(-1) == labels) & out.mask
+            stats = {
+                "acc": correct.sum() / tokens_in_batch,
+                "ce_hard": hard.sum() / tokens_in_batch,
+                "ce_soft": soft.sum() / taught,
+                "without_targets": (~has_teacher).sum().float(),
+            }
+        return losses, stats
+
+
+class InterAEDDistiller(AbsDistiller):
+    """Distil a masked LM into a CTC student through auxiliary attention decoders.
+
+    Hentschel, Nishikawa, Komatsu, Fujita, "Keep Decoding Parallel with Effective
+    Knowledge Distillation from Language Models to End-to-End Speech Recognisers",
+    ICASSP 2024, arXiv 2401.11700; formulas reconstructed from abstract and related
+    work. The decoders exist in training only: recognition stays CTC greedy.
+
+    L = (1 - w_d) L_AED(N) + w_d mean_m L_AED(m)
+
+    Beside `ctc_weight: 1` the paper's convex l CTC + (1 - l) AED is this distiller with
+    `weight: (1 - l) / l` and a learning rate for a loss 1 / l as large.
+
+    Args:
+        student: sizes and special tokens of the student, whose vocabulary the teacher's
+            targets share.
+        layers: intermediate encoder layers m, counted from 1; none: final layer only.
+        intermediate_weight: w_d in [0, 1].
+        kd_weight: share of the teacher in each decoder's loss, in [0, 1].
+        label_smoothing: of the hard labels' share.
+        shared: one decoder for all layers, or one each.
+        decoder_conf: of ESPnet's transformer decoder.
+    """
+
+    targets = ("teacher_topk_ids", "teacher_topk_log_probs")
+
+    def __init__(
+        self,
+        student: StudentSpec,
+        layers: Sequence[int] = (),
+        intermediate_weight: float = 0.5,
+        kd_weight: float = 0.5,
+        label_smoothing: float = 0.1,
+        shared: bool = True,
+        decoder_conf: Optional[Dict[str, Any]] = None,
+    ):
+        super().__init__()
+        for layer in layers:
+            if not 1 <= layer < student.num_layers:
+                raise InputError(
+                    f"interaed: intermediate layer {layer} is not within "
+                    f"1..{student.num_layers - 1} of this {student.num_layers}-layer "
+                    "encoder"
+                )
+        self.student = student
+        self.intermediate_weight = intermediate_weight if layers else 0.0
+        self.kd_weight, self.label_smoothing = kd_weight, label_smoothing
+        self.sources = ["encoder_out"] + [f"encoder_layer.{m}" for m in layers]
+        self.taps = ("text", *self.sources)
+        self.decoders = torch.nn.ModuleList(
+            BertKDDecoder(
+                student.vocab_size, student.encoder_size, **(decoder_conf or {})
+            )
+            for _ in (self.sources[:1] if shared else self.sources)
+        )
+
+    def forward(
+        self, student: Mapping[str, Padded], teacher: Mapping[str, Padded]
+    ) -> Tuple[torch.Tensor, Dict[str, torch.Tensor]]:
+        """See the class; stats are the final layer's means over tokens."""
+        results = []
+        for index, source in enumerate(self.sources):
+            decoder = self.decoders[index % len(self.decoders)]
+            results.append(
+                decoder.distill(
+                    student[source],
+                    student["text"],
+                    teacher["teacher_topk_ids"],
+                    teacher["teacher_topk_log_probs"],
+                    self.student,
+                    self.kd_weight,
+                    self.label_smoothing,
+                )
+            )
+        (final, stats), intermediate = results[0], [loss for loss, _ in results[1:]]
+        loss = (1 - self.intermediate_weight) * final
+        if intermediate:
+            loss = loss + self.intermediate_weight * torch.stack(intermediate).mean(0)
+        return loss, stats
+
+
+def _fit(data: torch.Tensor, length: int) -> torch.Tensor:
+    """Cut or pad axis 1: a batch whose longest text has no targets is padded shorter."""
+    missing = length - data.shape[1]
+    return torch.nn.functional.pad(data, (0, 0, 0, missing))

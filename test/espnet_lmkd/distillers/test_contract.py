@@ -1,0 +1,232 @@
+"""What every distiller promises, held against each file of the folder."""
+
+import copy
+
+import pytest
+import torch
+
+from espnet_lmkd.distillers import registry
+from espnet_lmkd.distillers.abs_distiller import StudentSpec
+from espnet_lmkd.padded import Padded
+
+STUDENT = StudentSpec(
+    vocab_size=13, encoder_size=8, num_layers=4, sos=12, eos=12, blank=0
+)
+DECODER = dict(attention_heads=2, linear_units=16, num_blocks=1)
+# A new distiller adds its line: options that exercise all its taps, dropout off, and
+# options under which an utterance without targets is worth nothing.
+STILL = dict(DECODER, dropout_rate=0.0, positional_dropout_rate=0.0)
+STILL.update(self_attention_dropout_rate=0.0, src_attention_dropout_rate=0.0)
+CASES = {
+    "interaed": dict(
+        conf=dict(layers=[2], decoder_conf=STILL), teacher_only=dict(kd_weight=1.0)
+    ),
+}
+TEXT, FRAMES, TOPK, HIDDEN = [4, 2, 3], [9, 5, 7], 3, 6
+
+
+def build(name, **extra):
+    torch.manual_seed(0)
+    return registry.build(name, STUDENT, {**CASES[name]["conf"], **extra})
+
+
+def make_batch(distiller, seed=0, with_targets=True):
+    """Random activations and targets for whatever the distiller declares."""
+    generator = torch.Generator().manual_seed(seed)
+    text, frames = torch.tensor(TEXT), torch.tensor(FRAMES)
+    target_lengths = text if with_targets else torch.zeros_like(text)
+
+    def floats(lengths, width):
+        return torch.randn(len(lengths), int(max(lengths)), width, generator=generator)
+
+    def ids(lengths, *width):
+        shape = (len(lengths), int(max(lengths)), *width)
+        return torch.randint(1, 12, shape, generator=generator)
+
+    makers = {
+        "text": lambda: Padded(ids(text), text),
+        "encoder_out": lambda: Padded(floats(frames, 8), frames),
+        "ctc_logits": lambda: Padded(floats(frames, 13), frames),
+        "decoder_logits": lambda: Padded(floats(text + 1, 13), text + 1),
+        "teacher_topk_ids": lambda: Padded(
+            ids(target_lengths, TOPK).masked_fill(
+                ~Padded(torch.zeros(3, int(max(target_lengths))), target_lengths).mask[
+                    ..., None
+                ],
+                -1,
+            ),
+            target_lengths,
+        ),
+        "teacher_topk_log_probs": lambda: Padded(
+            floats(target_lengths, TOPK), target_lengths
+        ),
+        "teacher_hidden": lambda: Padded(
+            floats(target_lengths, HIDDEN), target_lengths
+        ),
+    }
+
+    def make(name):
+        return makers["encoder_out" if name.startswith("encoder_layer.") else name]()
+
+    student = {name: make(name) for name in distiller.taps}
+    teacher = {name: make(name) for name in distiller.targets}
+    return student, teacher
+
+
+def changed(mapping, change):
+    return {name: change(value) for name, value in mapping.items()}
+
+
+def grown(padded):
+    """Five more columns of rubbish: it must not matter what padding holds."""
+    extra = torch.full_like(padded.data[:, :1], 7).repeat_interleave(5, dim=1)
+    return Padded(torch.cat([padded.data, extra], dim=1), padded.lengths)
+
+
+def row(padded, index):
+    return Padded(padded.data[index], padded.lengths[index])
+
+
+def test_every_distiller_of_the_folder_has_a_case():
+    assert sorted(CASES) == registry.names()
+
+
+@pytest.fixture(params=sorted(CASES))
+def name(request):
+    return request.param
+
+
+def test_loss_is_finite_float32_one_value_an_utterance(name):
+    distiller = build(name)
+    loss, stats = distiller(*make_batch(distiller))
+    assert loss.shape == (3,) and loss.dtype == torch.float32
+    assert loss.isfinite().all()
+    assert all(value.dim() == 0 for value in stats.values())
+
+
+def test_padding_is_never_read(name):
+    distiller = build(name)
+    student, teacher = make_batch(distiller)
+    expected, _ = distiller(student, teacher)
+    got, _ = distiller(changed(student, grown), changed(teacher, grown))
+    torch.testing.assert_close(got, expected)
+
+
+def test_the_padding_test_can_fail(name, monkeypatch):
+    distiller = build(name)
+    student, teacher = make_batch(distiller)
+    expected, _ = distiller(student, teacher)
+    everything = property(lambda self: torch.ones(self.data.shape[:2]).bool())
+    monkeypatch.setattr(Padded, "mask", everything)
+    got, _ = distiller(changed(student, grown), changed(teacher, grown))
+    assert not torch.allclose(got, expected)
+
+
+def test_order_and_neighbours_do_not_matter(name):
+    distiller = build(name)
+    student, teacher = make_batch(distiller)
+    expected, _ = distiller(student, teacher)
+    order = torch.tensor([2, 0, 1])
+    got, _ = distiller(
+        *(changed(part, lambda p: row(p, order)) for part in (student, teacher))
+    )
+    torch.testing.assert_close(got, expected[order])
+    for index in range(3):
+        alone = [
+            changed(part, lambda p: row(p, slice(index, index + 1)))
+            for part in (student, teacher)
+        ]
+        torch.testing.assert_close(distiller(*alone)[0], expected[index : index + 1])
+
+
+def test_without_targets_the_teacher_is_worth_nothing_but_keeps_the_graph(name):
+    distiller = build(name, **CASES[name]["teacher_only"])
+    student, teacher = make_batch(distiller, with_targets=False)
+    student = changed(
+        student,
+        lambda p: (
+            Padded(p.data.clone().requires_grad_(), p.lengths)
+            if p.data.is_floating_point()
+            else p
+        ),
+    )
+    loss, _ = distiller(student, teacher)
+    assert loss.tolist() == [0.0, 0.0, 0.0]
+    loss.sum().backward()
+    gradients = [p.data.grad for p in student.values() if p.data.is_floating_point()]
+    gradients += [parameter.grad for parameter in distiller.parameters()]
+    assert all(g is not None and not g.any() for g in gradients)
+
+
+def test_no_gradient_reaches_the_teacher(name):
+    distiller = build(name)
+    student, teacher = make_batch(distiller)
+    floats = [p.data for p in teacher.values() if p.data.is_floating_point()]
+    for data in floats:
+        data.requires_grad_()
+    distiller(student, teacher)[0].sum().backward()
+    assert all(data.grad is None for data in floats)
+
+
+def test_parameters_are_in_the_state_dict(name):
+    distiller = build(name)
+    assert set(dict(distiller.named_parameters())) <= set(distiller.state_dict())
+
+
+def test_mixed_precision_gives_a_float32_loss(name):
+    distiller = build(name)
+    student, teacher = make_batch(distiller)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss, _ = distiller(student, teacher)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(
+        loss, distiller(student, teacher)[0], rtol=0.05, atol=0.05
+    )
+
+
+def test_loss_falls_on_one_batch(name):
+    distiller = build(name)
+    student, teacher = make_batch(distiller)
+    floating = [n for n, p in student.items() if p.data.is_floating_point()]
+    for tap in floating:
+        student[tap] = Padded(
+            student[tap].data.clone().requires_grad_(), student[tap].lengths
+        )
+    parameters = [student[tap].data for tap in floating] + list(distiller.parameters())
+    optimizer = torch.optim.Adam(parameters, lr=0.02)
+    losses = []
+    for _ in range(20):
+        optimizer.zero_grad()
+        loss = distiller(student, teacher)[0].sum()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
+
+
+class Recorder(dict):
+    """A mapping that remembers what was read."""
+
+    def __init__(self, mapping):
+        super().__init__(mapping)
+        self.read = set()
+
+    def __getitem__(self, key):
+        self.read.add(key)
+        return super().__getitem__(key)
+
+
+def test_declared_taps_and_targets_are_those_read(name):
+    distiller = build(name)
+    student, teacher = map(Recorder, make_batch(distiller))
+    distiller(student, teacher)
+    assert student.read == set(distiller.taps)
+    assert teacher.read == set(distiller.targets)
+
+
+def test_a_copy_trains_alike(name):
+    distiller = build(name)
+    twin = build(name)
+    twin.load_state_dict(copy.deepcopy(distiller.state_dict()))
+    batch = make_batch(distiller)
+    torch.testing.assert_close(twin(*batch)[0], distiller(*batch)[0])
