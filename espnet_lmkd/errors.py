@@ -5,7 +5,7 @@ import sys
 
 
 class InputError(Exception):
-    """Something the user gave is wrong: the message says what was wanted, what came and the remedy."""
+    """Something given is wrong: says what was wanted, what came and the remedy."""
 
 
 def exits_cleanly(main):

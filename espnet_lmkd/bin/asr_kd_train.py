@@ -1,4 +1,4 @@
-"""Train a recogniser, with or without distillers: ESPnet's asr_train and its options."""
+"""Train a recogniser, with or without distillers, as ESPnet's asr_train does."""
 
 import sys
 

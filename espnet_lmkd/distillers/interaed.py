@@ -157,6 +157,6 @@ class InterAEDDistiller(AbsDistiller):
 
 
 def _fit(data: torch.Tensor, length: int) -> torch.Tensor:
-    """Cut or pad axis 1: a batch whose longest text has no targets is padded shorter."""
+    """Cut or pad axis 1: where the longest text has no targets, they are shorter."""
     missing = length - data.shape[1]
     return torch.nn.functional.pad(data, (0, 0, 0, missing))

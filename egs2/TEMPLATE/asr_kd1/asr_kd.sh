@@ -1,0 +1,300 @@
+#!/usr/bin/env bash
+# Train baseline and distilled recognisers stage by stage; numbers as in ESPnet's asr.sh,
+# with 6 (teacher), 7 (targets) and 16 (comparison) added:
+#   1 data  2 speed perturbation  3 audio format and length filter  4 overlap check
+#   5 tokens  6 teacher  7 targets  8-9 LM  10 statistics  11 train  12 decode  13 score
+#   14 pack  15 upload  16 compare
+set -euo pipefail
+
+log() { echo -e "$(date '+%Y-%m-%dT%H:%M:%S') (${BASH_SOURCE[1]##*/}:${BASH_LINENO[0]}) $*"; }
+die() { echo "error: $*" >&2; exit 1; }
+
+# begin of options
+stage=1             # first stage to run
+stop_stage=16       # last stage to run
+skip_data_prep=false  # skip 1-5
+skip_teacher=false    # skip 6-7
+skip_train=false      # skip 8-11
+skip_eval=false       # skip 12, 13 and 16
+skip_packing=true     # skip 14
+skip_upload=true      # skip 15
+ngpu=0              # 0: CPU
+nj=2                # parallel jobs for data, targets and statistics
+train_nj=1          # experiments trained (and decoded) at once on this machine
+python=python3
+dumpdir=dump
+expdir=exp
+lang=en
+
+train_set=          # required
+valid_set=          # required
+test_sets=          # required; space separated, decoded whole and only once trained
+local_data_opts=    # passed to local/data.sh
+speed_perturb_factors=  # e.g. "0.9 1.1"; empty: none
+fs=16000
+min_wav_duration=0.1  # seconds
+max_wav_duration=30
+overlap_opts=       # --report_only where test sentences repeat training ones by nature
+
+token_type=bpe      # bpe, char, or hugging_face (the student takes over the teacher's vocabulary)
+nbpe=300
+lm_train_text=data/local/lm_train.txt  # text of teacher and LM: never dev, test or unlabelled
+
+teacher_config=conf/teacher/bert_student_small.yaml
+target=teacher_topk  # what to extract: teacher_topk or teacher_hidden
+top_k=8
+temperature=1.0
+
+asr_configs="conf/train_asr_ctc.yaml conf/train_asr_kd_ctc_interaed.yaml"  # first: baseline
+control_config=     # configuration trained once more on targets shuffled across utterances
+seeds=1             # space separated
+asr_args=           # passed to every training, e.g. "--max_epoch 5"
+asr_suffix=         # ends the experiments' names, to keep variants apart
+inference_config=conf/decode_ctc_greedy.yaml
+inference_model=valid.cer_ctc.ave.pth
+use_lm=false        # also train an LM and decode the baseline with shallow fusion tuned on dev
+lm_config=conf/train_lm_transformer.yaml
+lm_inference_config=conf/decode_ctc_beam_lm.yaml
+hf_repo=            # stage 15: user/name on the Hugging Face hub
+# end of options
+
+. scripts/parse_options.sh  # --name value for each of the above
+[ -n "${train_set}" ] && [ -n "${valid_set}" ] && [ -n "${test_sets}" ] \
+    || { echo "$0: --train_set, --valid_set and --test_sets are required; see --help" >&2; exit 2; }
+
+. ./path.sh
+. ./cmd.sh
+
+trap 'jobs -pr | xargs -r kill' EXIT
+wait_for() {  # until fewer than this many background jobs run; fails as soon as one fails
+    while [ "$(jobs -pr | wc -l)" -ge "$1" ]; do wait -n; done
+}
+add_vocab_size() {  # ESPnet wants "length,vocabulary" of each text
+    local mode
+    for mode in train valid; do
+        awk -v v="$(wc -l <"${token_list}")" '{print $0 "," v}' "$1/${mode}/text_shape" \
+            >"$1/${mode}/text_shape.${token_type}"
+    done
+}
+run_stage() { [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ] && [ "$2" != true ]; }
+
+data_feats=${dumpdir}/raw
+full_train_set=${train_set}${speed_perturb_factors:+_sp}
+read -r -a eval_sets <<<"${valid_set} ${test_sets}"
+teacher_tag=$(basename "${teacher_config}" .yaml)
+case ${token_type} in
+    bpe) token_tag=bpe${nbpe} ;;
+    char) token_tag=char ;;
+    hugging_face) token_tag=hugging_face_${teacher_tag} ;;
+    *) die "--token_type is bpe, char or hugging_face; got ${token_type}" ;;
+esac
+teacher_dir=${expdir}/teacher_${teacher_tag}_${token_tag}
+token_dir=data/token_list/${token_tag}
+tokenizer_opts=(--token_type "${token_type}")
+case ${token_type} in
+    bpe) tokenizer_opts+=(--bpemodel "${token_dir}/bpe.model") ;;
+    hugging_face) token_dir=${teacher_dir}; tokenizer_opts+=(--bpemodel "${teacher_dir}") ;;
+esac
+token_list=${token_dir}/tokens.txt
+tokenizer_opts+=(--token_list "${token_list}")
+store=${dumpdir}/targets/$(basename "${teacher_dir}")_${target}_k${top_k}_t${temperature}/${train_set}
+stats_dir=${expdir}/asr_stats_raw_${lang}_${token_tag}${speed_perturb_factors:+_sp}
+lm_tag=$(basename "${lm_config}" .yaml)_${token_tag}
+lm_exp=${expdir}/lm_${lm_tag}
+lm_stats=${expdir}/lm_stats_${token_tag}
+
+# An experiment is a configuration, a seed and a store of targets.
+read -r -a config_list <<<"${asr_configs}"
+decode_tag=$(basename "${inference_config}" .yaml)
+lm_decode_tag=$(basename "${lm_inference_config}" .yaml)
+exps=() configs=() exp_seeds=() stores=() systems=() baselines=()
+add_experiments() {  # configuration, suffix of its name, store
+    local seed name
+    name=$(basename "$1" .yaml)
+    name=${name#train_asr_}$2
+    [ -f "$1" ] || die "--asr_configs, --control_config: $1 does not exist"
+    for seed in ${seeds}; do
+        exps+=("${expdir}/asr_${name}_raw_${lang}_${token_tag}${speed_perturb_factors:+_sp}${asr_suffix}_seed${seed}")
+        configs+=("$1") exp_seeds+=("${seed}") stores+=("$3")
+        systems+=("${name}=${exps[-1]}:${decode_tag}")
+    done
+}
+for config in "${config_list[@]}"; do
+    add_experiments "${config}" "" "${store}"
+    [ "${#baselines[@]}" -gt 0 ] || baselines=("${exps[@]}")
+done
+[ -z "${control_config}" ] || add_experiments "${control_config}" _shuffled "${store}_shuffled"
+if "${use_lm}"; then
+    for exp in "${baselines[@]}"; do systems+=("${systems[0]%%=*}+lm=${exp}:${lm_decode_tag}"); done
+fi
+
+if run_stage 1 "${skip_data_prep}"; then
+    log "Stage 1: data directories by local/data.sh ${local_data_opts}"
+    # shellcheck disable=SC2086
+    local/data.sh ${local_data_opts}
+fi
+
+if run_stage 2 "${skip_data_prep}" && [ -n "${speed_perturb_factors}" ]; then
+    log "Stage 2: speed perturbation ${speed_perturb_factors}: data/${train_set} -> data/${full_train_set}"
+    # shellcheck disable=SC2086
+    ${python} -m espnet_lmkd.bin.perturb_speed --data_dir "data/${train_set}" --out "data/${full_train_set}" --factors ${speed_perturb_factors}
+fi
+
+if run_stage 3 "${skip_data_prep}"; then
+    log "Stage 3: ${fs} Hz flac of ${min_wav_duration}-${max_wav_duration} s: data/ -> ${data_feats}/"
+    for dset in "${full_train_set}" "${eval_sets[@]}"; do
+        length_opts=(--min_seconds "${min_wav_duration}" --max_seconds "${max_wav_duration}")
+        [[ " ${test_sets} " != *" ${dset} "* ]] || length_opts=(--min_seconds 0 --max_seconds inf)  # all of a test set
+        ${python} -m espnet_lmkd.bin.format_data --data_dir "data/${dset}" --out "${data_feats}/${dset}" --fs "${fs}" \
+            "${length_opts[@]}" --nj "${nj}"
+    done
+fi
+
+if run_stage 4 "${skip_data_prep}"; then
+    log "Stage 4: no sentence of ${eval_sets[*]} in the training text"
+    held_out=()
+    for dset in "${eval_sets[@]}"; do held_out+=(--held_out "${data_feats}/${dset}/text"); done
+    # shellcheck disable=SC2086
+    ${python} -m espnet_lmkd.bin.check_overlap --train_text "${lm_train_text}" "${held_out[@]}" ${overlap_opts}
+fi
+
+if run_stage 5 "${skip_data_prep}"; then
+    if [ "${token_type}" = hugging_face ]; then
+        log "Stage 5: the tokens are the teacher's, see stage 6"
+    else
+        log "Stage 5: ${token_list}"
+        ${python} -m espnet_lmkd.bin.make_tokens --text "data/${train_set}/text" \
+            --token_type "${token_type}" --vocab_size "${nbpe}" --out "${token_dir}"
+    fi
+fi
+
+if run_stage 6 "${skip_teacher}"; then
+    log "Stage 6: teacher -> ${teacher_dir} (log: ${teacher_dir}.log)"
+    teacher_opts=("${tokenizer_opts[@]}")
+    [ "${token_type}" != hugging_face ] || teacher_opts=(--token_type hugging_face)
+    ${cuda_cmd} --gpu "${ngpu}" "${teacher_dir}.log" ${python} -m espnet_lmkd.bin.prepare_teacher \
+        --config "${teacher_config}" --lm_text "${lm_train_text}" "${teacher_opts[@]}" --out "${teacher_dir}"
+    tail -n 2 "${teacher_dir}.log" | grep -v '^#'
+fi
+
+if run_stage 7 "${skip_teacher}"; then
+    log "Stage 7: targets -> ${store}"
+    extract=("${python}" -m espnet_lmkd.bin.extract_targets --text "data/${train_set}/text"
+        --teacher "${teacher_dir}" "${tokenizer_opts[@]}" --targets "${target}"
+        --top_k "${top_k}" --temperature "${temperature}" --out "${store}" --nj "${nj}")
+    ${cuda_cmd} --gpu "${ngpu}" JOB=1:"${nj}" "${store}.logs/extract.JOB.log" "${extract[@]}" --job JOB
+    "${extract[@]}" --merge
+    if [ -n "${control_config}" ]; then
+        ${python} -m espnet_lmkd.bin.shuffle_targets --store "${store}" --out "${store}_shuffled" --seed 0
+    fi
+fi
+
+asr_data_opts=(
+    --valid_data_path_and_name_and_type "${data_feats}/${valid_set}/wav.scp,speech,sound"
+    --valid_data_path_and_name_and_type "${data_feats}/${valid_set}/text,text,text"
+    --train_data_path_and_name_and_type "${data_feats}/${full_train_set}/wav.scp,speech,sound"
+    --train_data_path_and_name_and_type "${data_feats}/${full_train_set}/text,text,text"
+    --use_preprocessor true "${tokenizer_opts[@]}" --ngpu "${ngpu}")
+if [ "${token_type}" = hugging_face ]; then
+    asr_data_opts+=(--model_conf "sym_blank=[PAD]" --model_conf "sym_sos=[CLS]" --model_conf "sym_eos=[SEP]")
+fi
+
+lm_opts=(--config "${lm_config}" --lm transformer --use_preprocessor true "${tokenizer_opts[@]}" --ngpu "${ngpu}"
+    --train_data_path_and_name_and_type "${lm_stats}/train.txt,text,text"
+    --valid_data_path_and_name_and_type "${data_feats}/${valid_set}/text,text,text")
+if "${use_lm}" && run_stage 8 "${skip_train}"; then
+    log "Stage 8: LM statistics -> ${lm_stats}"
+    mkdir -p "${lm_stats}"
+    awk '{printf "lm_%08d %s\n", NR, $0}' "${lm_train_text}" >"${lm_stats}/train.txt"
+    ${train_cmd} "${lm_stats}/stats.log" ${python} -m espnet2.bin.lm_train --collect_stats true \
+        "${lm_opts[@]}" --ngpu 0 --output_dir "${lm_stats}"
+    add_vocab_size "${lm_stats}"
+fi
+
+if "${use_lm}" && run_stage 9 "${skip_train}"; then
+    log "Stage 9: LM -> ${lm_exp}"
+    ${cuda_cmd} --gpu "${ngpu}" "${lm_exp}/train.log" ${python} -m espnet2.bin.lm_train "${lm_opts[@]}" \
+        --train_shape_file "${lm_stats}/train/text_shape.${token_type}" \
+        --valid_shape_file "${lm_stats}/valid/text_shape.${token_type}" \
+        --fold_length 150 --resume true --output_dir "${lm_exp}"
+fi
+
+if run_stage 10 "${skip_train}"; then
+    log "Stage 10: statistics -> ${stats_dir}"
+    ${train_cmd} "${stats_dir}/stats.log" ${python} -m espnet_lmkd.bin.asr_kd_train --collect_stats true \
+        --config "${config_list[0]}" "${asr_data_opts[@]}" --ngpu 0 --output_dir "${stats_dir}"
+    add_vocab_size "${stats_dir}"
+fi
+
+if run_stage 11 "${skip_train}"; then
+    log "Stage 11: ${#exps[@]} trainings, ${train_nj} at once"
+    [ -f "${stats_dir}/train/speech_shape" ] || die "${stats_dir}/train/speech_shape is missing; run stage 10"
+    for index in "${!exps[@]}"; do
+        exp=${exps[index]}
+        log "  ${exp} (log: ${exp}/train.log)"
+        # shellcheck disable=SC2086
+        ${cuda_cmd} --gpu "${ngpu}" "${exp}/train.log" ${python} -m espnet_lmkd.bin.asr_kd_train \
+            --config "${configs[index]}" --seed "${exp_seeds[index]}" "${asr_data_opts[@]}" --target_store "${stores[index]}" \
+            --train_shape_file "${stats_dir}/train/speech_shape" \
+            --train_shape_file "${stats_dir}/train/text_shape.${token_type}" \
+            --valid_shape_file "${stats_dir}/valid/speech_shape" \
+            --valid_shape_file "${stats_dir}/valid/text_shape.${token_type}" \
+            --normalize global_mvn --normalize_conf "stats_file=${stats_dir}/train/feats_stats.npz" \
+            --resume true --fold_length 80000 --fold_length 150 --output_dir "${exp}" ${asr_args} &
+        wait_for "${train_nj}"
+    done
+    wait_for 1
+fi
+
+eval_dirs=("${eval_sets[@]/#/${data_feats}/}")
+
+if run_stage 12 "${skip_eval}"; then
+    log "Stage 12: decode ${eval_sets[*]}"
+    for exp in "${exps[@]}"; do
+        ${cuda_cmd} --gpu "${ngpu}" "${exp}/${decode_tag}/decode.log" \
+            ${python} -m espnet_lmkd.bin.asr_inference --config "${inference_config}" --ngpu "${ngpu}" \
+            --asr_train_config "${exp}/config.yaml" --asr_model_file "${exp}/${inference_model}" \
+            --data_dirs "${eval_dirs[@]}" --output_dir "${exp}/${decode_tag}" &
+        wait_for "${train_nj}"
+    done
+    wait_for 1
+    "${use_lm}" || baselines=()
+    for exp in "${baselines[@]}"; do
+        log "  ${exp} with the LM, tuned on ${valid_set}"
+        model_opts=(--ngpu "${ngpu}" --asr_train_config "${exp}/config.yaml"
+            --asr_model_file "${exp}/${inference_model}" --lm_train_config "${lm_exp}/config.yaml"
+            --lm_file "${lm_exp}/valid.loss.ave.pth" --output_dir "${exp}/${lm_decode_tag}")
+        ${cuda_cmd} --gpu "${ngpu}" "${exp}/${lm_decode_tag}/tune.log" \
+            ${python} -m espnet_lmkd.bin.tune_decode --config "${lm_inference_config}" \
+            "${model_opts[@]}" --data_dir "${data_feats}/${valid_set}"
+        ${cuda_cmd} --gpu "${ngpu}" "${exp}/${lm_decode_tag}/decode.log" \
+            ${python} -m espnet_lmkd.bin.asr_inference --config "${exp}/${lm_decode_tag}/decode_tuned.yaml" \
+            "${model_opts[@]}" --data_dirs "${eval_dirs[@]}"
+    done
+fi
+
+if run_stage 13 "${skip_eval}"; then
+    log "Stage 13: score"
+    decode_dirs=()
+    for system in "${systems[@]#*=}"; do decode_dirs+=("${system%:*}/${system##*:}"); done
+    score_opts=()
+    [ "${token_type}" != bpe ] || score_opts=(--bpemodel "${token_dir}/bpe.model")
+    ${python} -m espnet_lmkd.bin.score --data_dirs "${eval_dirs[@]}" --decode_dirs "${decode_dirs[@]}" "${score_opts[@]}"
+fi
+
+if run_stage 14 "${skip_packing}"; then
+    log "Stage 14: export and pack plain ESPnet models"
+    for exp in "${exps[@]}"; do
+        ${python} -m espnet_lmkd.bin.export_student --exp "${exp}" --model_file "${exp}/${inference_model}" --zip
+    done
+fi
+
+if run_stage 15 "${skip_upload}"; then
+    log "Stage 15: upload to the Hugging Face hub: ${hf_repo}"
+    [ -n "${hf_repo}" ] || die "--hf_repo user/name is required for stage 15"
+    hf upload "${hf_repo}" "${exps[-1]}/exported"
+fi
+
+if run_stage 16 "${skip_eval}"; then
+    ${python} -m espnet_lmkd.bin.compare --exp "${systems[@]}" --test_sets "${eval_sets[@]}" --out "${expdir}/compare${asr_suffix}"
+fi

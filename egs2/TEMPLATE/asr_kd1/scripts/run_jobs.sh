@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Run jobs on this machine with the command line of Kaldi's run.pl, so that cmd.sh can
+# name queue.pl or slurm.pl of a cluster instead.
+set -euo pipefail
+
+help_message="Usage: $0 [--max-jobs-run N] [--gpu N] [JOB=first:last] <log-file> <command> [args ...]
+JOB in the log file and the arguments stands for the job's number. --gpu is for clusters."
+
+max_jobs_run=0
+name=
+first=1
+last=1
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --max-jobs-run) max_jobs_run=$2; shift 2 ;;
+        --gpu) shift 2 ;;
+        --help | -h) echo "${help_message}"; exit 0 ;;
+        -*) echo "$0: unknown option $1" >&2; exit 2 ;;
+        *=*:*)
+            name=${1%%=*}
+            range=${1#*=}
+            first=${range%%:*}
+            last=${range##*:}
+            shift
+            ;;
+        *) break ;;
+    esac
+done
+if [ $# -lt 2 ]; then
+    echo "${help_message}" >&2
+    exit 2
+fi
+log=$1
+shift
+[ "${max_jobs_run}" -gt 0 ] || max_jobs_run=$((last - first + 1))
+
+run_one() {
+    local job=$1 log_file=$2
+    shift 2
+    local arguments=("$@")
+    if [ -n "${name}" ]; then
+        log_file=${log_file//${name}/${job}}
+        arguments=("${arguments[@]//${name}/${job}}")
+    fi
+    mkdir -p "$(dirname "${log_file}")"
+    printf '# %q' "${arguments[0]}" >"${log_file}"
+    printf ' %q' "${arguments[@]:1}" >>"${log_file}"
+    printf '\n# started %s\n' "$(date)" >>"${log_file}"
+    if "${arguments[@]}" >>"${log_file}" 2>&1 </dev/null; then
+        echo "# ended $(date)" >>"${log_file}"
+    else
+        local code=$?
+        echo "# failed with code ${code} $(date)" >>"${log_file}"
+        # The sentence for the user is the last one that says "error"; else the tail.
+        echo "$0: job ${job} failed; ${log_file} ends with:" >&2
+        { grep -E '(^|[^a-z])error: ' "${log_file}" | tail -n 1; } >&2 || tail -n 12 "${log_file}" >&2
+        return "${code}"
+    fi
+}
+
+status=0
+for job in $(seq "${first}" "${last}"); do
+    while [ "$(jobs -rp | wc -l)" -ge "${max_jobs_run}" ]; do
+        wait -n || status=1
+    done
+    run_one "${job}" "${log}" "$@" &
+done
+while [ -n "$(jobs -p)" ]; do
+    wait -n || status=1
+    jobs >/dev/null
+done
+exit "${status}"

@@ -1,0 +1,1 @@
+../../../an4/asr_kd1/local/an4_layout.py

@@ -1,0 +1,120 @@
+"""Write the data directories of a corpus in LibriSpeech's layout."""
+
+import argparse
+import itertools
+from pathlib import Path
+
+from espnet_lmkd.data.corpus import hold_out_speakers, write_lm_text, write_sets
+from espnet_lmkd.data.overlap import read_sentences
+from espnet_lmkd.errors import InputError, exits_cleanly
+
+AUDIO = (".flac", ".wav", ".opus", ".sph")
+TEST_PARTS = ("test-clean-a", "dev-clean-2")
+
+
+def read_part(part):
+    """Read a folder <speaker>/<chapter>/{*.trans.txt,<utterance>.<audio>}.
+
+    Args:
+        part: A folder such as LibriSpeech/train-clean-5.
+
+    Returns:
+        dict[str, dict[str, str]]: The tables wav.scp, text and utt2spk.
+    """
+    tables = {"wav.scp": {}, "text": {}, "utt2spk": {}}
+    for transcripts in sorted(part.glob("*/*/*.trans.txt")):
+        audio = {
+            path.stem: path
+            for path in transcripts.parent.iterdir()
+            if path.suffix.lower() in AUDIO
+        }
+        for number, line in enumerate(transcripts.read_text("utf-8").splitlines(), 1):
+            utterance, _, text = line.strip().partition(" ")
+            where = f"{transcripts}:{number}: utterance '{utterance}'"
+            if utterance not in audio:
+                raise InputError(
+                    f"{where} has no audio file; {transcripts.parent / utterance}"
+                    f" with one of {' '.join(AUDIO)} was wanted"
+                )
+            if not text.strip():
+                raise InputError(f"{where} has an empty text; remove the line")
+            tables["wav.scp"][utterance] = str(audio[utterance])
+            tables["text"][utterance] = text.strip()
+            tables["utt2spk"][utterance] = transcripts.parent.parent.name
+    if not tables["text"]:
+        raise InputError(f"{part}: no <speaker>/<chapter>/*.trans.txt inside")
+    return tables
+
+
+def read_genders(corpus):
+    """Read speaker -> "F" or "M" from SPEAKERS.TXT, empty where there is none."""
+    table = corpus / "SPEAKERS.TXT"
+    if not table.exists():
+        return {}
+    lines = table.read_text("utf-8").splitlines()
+    fields = [line.split("|") for line in lines if not line.startswith(";")]
+    return {f[0].strip(): f[1].strip() for f in fields if len(f) > 1}
+
+
+def get_parser():
+    """Return the command's parser."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--corpus", required=True, help="LibriSpeech folder")
+    parser.add_argument("--lm_text", default="", help="text, one sentence a line")
+    parser.add_argument("--num_dev_speakers", type=int, default=3)
+    parser.add_argument("--out", default="data", help="folder to write")
+    return parser
+
+
+@exits_cleanly
+def main(cmd=None):
+    """Write train, dev, test, unlabelled and local/lm_train.txt."""
+    args = get_parser().parse_args(cmd)
+    corpus = Path(args.corpus)
+    test_part = next((p for p in TEST_PARTS if (corpus / p).is_dir()), None)
+    if test_part is None or not (corpus / "train-clean-5").is_dir():
+        raise InputError(
+            f"MINI_LIBRISPEECH={corpus}: a folder with train-clean-5 and one of"
+            f" {', '.join(TEST_PARTS)} was wanted;"
+            " correct it in db.sh or the environment"
+        )
+    train = read_part(corpus / "train-clean-5")
+    test = read_part(corpus / test_part)
+    genders = read_genders(corpus)
+    speakers = {s: genders.get(s, "") for s in train["utt2spk"].values()}
+    dev_speakers = hold_out_speakers(speakers, args.num_dev_speakers)
+    sets = {"train": [], "dev": []}
+    for utterance, speaker in train["utt2spk"].items():
+        sets["dev" if speaker in dev_speakers else "train"].append(utterance)
+    write_sets(args.out, train, sets)
+    write_sets(args.out, test, {"test": list(test["text"])})
+    seen = set(speakers)
+
+    unlabelled = {"text": {}}
+    if (corpus / "train-clean-extra").is_dir():
+        unlabelled = read_part(corpus / "train-clean-extra")
+        # it has more chapters of some training speakers; those of dev stay unheard
+        spoken_by = unlabelled["utt2spk"]
+        kept = [u for u, speaker in spoken_by.items() if speaker not in dev_speakers]
+        write_sets(args.out, unlabelled, {"unlabelled": kept})
+        print(f"left out of unlabelled, by dev speakers: {len(spoken_by) - len(kept)}")
+        seen |= set(spoken_by.values())
+    shared = sorted(seen & set(test["utt2spk"].values()))
+    if shared:
+        raise InputError(
+            f"{corpus / test_part}: speaker {shared[0]} is also in a training part;"
+            " test speakers must be new, take the parts as published"
+        )
+
+    held_out = [train["text"][utterance] for utterance in sets["dev"]]
+    held_out += [*test["text"].values(), *unlabelled["text"].values()]
+    transcripts = [train["text"][utterance] for utterance in sets["train"]]
+    other = read_sentences(args.lm_text) if args.lm_text else ()
+    lm_train = Path(args.out) / "local" / "lm_train.txt"
+    write_lm_text(lm_train, itertools.chain(transcripts, other), held_out)
+    if not args.lm_text:
+        print("LIBRISPEECH_LM_TEXT is empty: language models see transcripts alone")
+
+
+if __name__ == "__main__":
+    main()

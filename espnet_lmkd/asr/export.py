@@ -1,0 +1,194 @@
+"""Turn a distilled student into a plain ESPnet model that does not need this pack."""
+
+import argparse
+import contextlib
+import inspect
+import os
+import shutil
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Dict, Optional
+
+import torch
+import yaml
+from espnet2.asr.decoder.transformer_decoder import TransformerDecoder
+from espnet2.asr.espnet_model import ESPnetASRModel
+from espnet2.main_funcs.pack_funcs import pack
+from espnet2.tasks.asr import ASRTask
+
+from espnet_lmkd.errors import InputError
+
+PREFIX = "lmkd_"
+STOCK_DECODERS = {"lmkd_bert_kd": "transformer"}
+CARD = """# Exported recogniser
+
+A plain ESPnet model, distilled with espnet_lmkd {version}, which it does not need.
+It was exported with ESPnet {espnet}; older ones may name parameters differently.
+
+    pip install "espnet>={espnet}"
+
+```python
+import soundfile
+from espnet2.bin.asr_inference import Speech2Text
+
+speech2text = Speech2Text("config.yaml", "model.pth"{options})
+speech, rate = soundfile.read("speech.wav")
+result = speech2text(speech){index}
+print(result[0][0])
+```
+
+The paths in config.yaml are relative to this folder: run there, or give the packed
+.zip to ESPnet, which makes them absolute.
+"""
+
+
+def default_model_file(exp: Path) -> Path:
+    """Return the experiment's averaged checkpoint where there is one only."""
+    found = sorted(exp.glob("valid.*.ave.pth"))
+    if len(found) != 1:
+        names = [path.name for path in found] or "none"
+        raise InputError(
+            f"{exp}: one valid.*.ave.pth was wanted, found {names}; give --model_file"
+        )
+    return found[0]
+
+
+def stock_config(config: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the configuration in stock ESPnet's words.
+
+    Raises:
+        InputError: inference of this student needs a class of this pack.
+
+    Example:
+        >>> conf = {"ctc_weight": 1.0, "distillers": []}
+        >>> stock_config({"model": "lmkd", "model_conf": conf})
+        {'model': 'espnet', 'model_conf': {'ctc_weight': 1.0}}
+    """
+    config = dict(config, model="espnet")
+    known = inspect.signature(ESPnetASRModel.__init__).parameters
+    config["model_conf"] = {k: v for k, v in config["model_conf"].items() if k in known}
+    if config.get("decoder") in STOCK_DECODERS:
+        config["decoder"] = STOCK_DECODERS[config["decoder"]]
+        known = inspect.signature(TransformerDecoder.__init__).parameters
+        conf = config.get("decoder_conf") or {}
+        config["decoder_conf"] = {k: v for k, v in conf.items() if k in known}
+    ours = {
+        key: value
+        for key, value in config.items()
+        if isinstance(value, str) and value.startswith(PREFIX)
+    }
+    if ours:
+        raise InputError(
+            f"a student with {ours} cannot be exported: its inference needs "
+            "espnet_lmkd; deploy it with espnet_lmkd installed"
+        )
+    for name in ("train", "valid"):
+        key = f"{name}_data_path_and_name_and_type"
+        if key in config:
+            triples = config[key]
+            config[key] = [t for t in triples if not t[2].startswith(PREFIX)]
+    return config
+
+
+def _copy_files(config: Dict[str, Any], out: Path) -> None:
+    """Copy what the configuration reads at inference; its paths become relative."""
+    bpemodel = config.get("bpemodel")
+    if bpemodel and Path(bpemodel).is_dir():
+        shutil.copytree(
+            bpemodel,
+            out / "tokenizer",
+            ignore=shutil.ignore_patterns("*.safetensors", "*.bin", "lmkd_*"),
+            dirs_exist_ok=True,
+        )
+        config["bpemodel"] = "tokenizer"
+    elif bpemodel and Path(bpemodel).is_file():
+        shutil.copyfile(bpemodel, out / "bpe.model")
+        config["bpemodel"] = "bpe.model"
+    stats = (config.get("normalize_conf") or {}).get("stats_file")
+    if stats:
+        if not Path(stats).is_file():
+            raise InputError(
+                f"{stats}: the feature statistics do not exist; run from the folder "
+                "of the training, or stage 10 again"
+            )
+        name = "feats_stats" + Path(stats).suffix
+        shutil.copyfile(stats, out / name)
+        config["normalize_conf"] = dict(config["normalize_conf"], stats_file=name)
+
+
+def check_stock(out: Path) -> None:
+    """Build stock ESPnet's model of an exported folder and load it strictly."""
+    with contextlib.chdir(out):
+        config = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8"))
+        model = ASRTask.build_model(argparse.Namespace(**config))
+        state = torch.load("model.pth", map_location="cpu", weights_only=True)
+        try:
+            model.load_state_dict(state, strict=True)
+        except RuntimeError as error:
+            raise InputError(
+                f"{out}: stock ESPnet's model has other parameters than this "
+                f"checkpoint: {error}"
+            ) from error
+
+
+def export_student(exp, model_file: Optional[str] = None, make_zip: bool = False):
+    """Write `<exp>/exported` and have stock ESPnet load it strictly.
+
+    Args:
+        exp: an experiment of `asr_kd_train`, with `config.yaml`.
+        model_file: checkpoint; the only `valid.*.ave.pth` if not given.
+        make_zip: also write `student.zip` for ESPnet's model zoo.
+
+    Returns:
+        The exported folder.
+
+    Raises:
+        InputError: the student needs this pack, or a file is missing.
+    """
+    from espnet_lmkd import __version__
+
+    exp = Path(exp)
+    if not (exp / "config.yaml").is_file():
+        raise InputError(f"{exp / 'config.yaml'}: no such file; train first (stage 11)")
+    model_file = Path(model_file) if model_file else default_model_file(exp)
+    if not model_file.is_file():
+        raise InputError(f"{model_file}: no such checkpoint")
+    config = stock_config(yaml.safe_load((exp / "config.yaml").read_text()))
+    state = torch.load(model_file, map_location="cpu", weights_only=True)
+    state = {k: v for k, v in state.items() if not k.startswith("distillers.")}
+
+    out, unfinished = exp / "exported", exp / "exported.tmp"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()
+    _copy_files(config, unfinished)
+    torch.save(state, unfinished / "model.pth")
+    text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
+    (unfinished / "config.yaml").write_text(text, encoding="utf-8")
+    ctc_only = config["model_conf"].get("ctc_weight", 0.5) == 1.0
+    interctc = (config.get("encoder_conf") or {}).get("interctc_layer_idx")
+    card = CARD.format(
+        version=__version__,
+        espnet=metadata.version("espnet"),
+        options=", ctc_weight=1.0" if ctc_only else "",
+        index="[0]  # [1] holds the intermediate layers' results" if interctc else "",
+    )
+    (unfinished / "README.md").write_text(card, encoding="utf-8")
+    check_stock(unfinished)
+    if make_zip:
+        _pack(unfinished)
+    shutil.rmtree(out, ignore_errors=True)
+    os.replace(unfinished, out)
+    return out
+
+
+def _pack(out: Path) -> None:
+    """Pack a folder as `espnet2.bin.pack asr` does."""
+    with contextlib.chdir(out):
+        named = {"config.yaml", "model.pth"}
+        rest = [p for p in sorted(Path().rglob("*")) if p.is_file()]
+        pack(
+            files={"asr_model_file": "model.pth"},
+            yaml_files={"asr_train_config": "config.yaml"},
+            option=[path for path in rest if str(path) not in named],
+            outpath="student.zip",
+        )

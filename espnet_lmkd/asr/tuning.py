@@ -1,0 +1,112 @@
+"""Choose the weights of a beam search on the development set."""
+
+import dataclasses
+import itertools
+from pathlib import Path
+from typing import Dict, Iterable, List, Tuple
+
+import yaml
+from tqdm import tqdm
+
+from espnet_lmkd.asr.compat import TooShortUttError
+from espnet_lmkd.asr.decoding import Recogniser, SearchOptions, read_speech, read_wavs
+from espnet_lmkd.data.directory import read_table, write_lines
+from espnet_lmkd.errors import InputError
+from espnet_lmkd.scoring.counts import count_errors
+from espnet_lmkd.scoring.tables import markdown
+
+
+def candidates(
+    options: SearchOptions, grid: Dict[str, Iterable[float]]
+) -> List[SearchOptions]:
+    """Return the options with every combination of the values of a grid.
+
+    Example:
+        >>> [o.penalty for o in candidates(SearchOptions(), {"penalty": [0.1, 0.2]})]
+        [0.1, 0.2]
+    """
+    combinations = itertools.product(*grid.values())
+    return [
+        dataclasses.replace(options, **dict(zip(grid, values)))
+        for values in combinations
+    ]
+
+
+def set_weights(recogniser: Recogniser, options: SearchOptions) -> None:
+    """Change `lm_weight` and `penalty` of a loaded beam search.
+
+    ESPnet builds only the scorers whose weight is not 0, so load with other weights.
+    """
+    weights = {"lm": options.lm_weight, "length_bonus": options.penalty}
+    recogniser.speech2text.beam_search.weights.update(weights)
+
+
+def tune(
+    model_files: Dict[str, str],
+    options: SearchOptions,
+    grid: Dict[str, Iterable[float]],
+    data_dir,
+    num_utts=None,
+) -> List[Tuple[SearchOptions, float]]:
+    """Decode the development set with each combination; models load once per beam size.
+
+    Args:
+        model_files: arguments of `Recogniser` but the options.
+        options: what the grid does not name; `search: beam`.
+        grid: values of `beam_size`, `lm_weight`, `penalty`.
+        data_dir: with `wav.scp` and `text`.
+        num_utts: only so many utterances, evenly spread.
+
+    Returns:
+        Options and WER in percent, best first; of equals the smaller values.
+
+    Raises:
+        InputError: the search is greedy and has nothing to tune.
+    """
+    if options.search != "beam":
+        raise InputError(
+            f"search: {options.search} has no weights to tune; give search: beam"
+        )
+    references = read_table(Path(data_dir) / "text")
+    wavs = read_wavs(data_dir, num_utts)
+    results = []
+    tried = sorted(candidates(options, grid), key=dataclasses.astuple)
+    progress = tqdm(total=len(tried) * len(wavs), desc="tuning", unit="utt")
+    for beam_size, group in itertools.groupby(tried, lambda o: o.beam_size):
+        group = list(group)
+        every_scorer = dataclasses.replace(
+            group[0],
+            penalty=1.0,
+            lm_weight=float(any(o.lm_weight != 0 for o in group)),
+        )
+        recogniser = Recogniser(options=every_scorer, **model_files)
+        errors, words = [0] * len(group), 0
+        for utterance, path in wavs.items():
+            reference = references[utterance].split()
+            words += len(reference)
+            speech = read_speech(path, recogniser.sample_rate)
+            for index, candidate in enumerate(group):
+                set_weights(recogniser, candidate)
+                try:
+                    hypothesis = recogniser(speech).text.split()
+                except TooShortUttError:
+                    hypothesis = []
+                errors[index] += count_errors(reference, hypothesis).errors
+                progress.update()
+        results += [(o, 100 * n / words) for o, n in zip(group, errors)]
+    progress.close()
+    return sorted(results, key=lambda result: result[1])
+
+
+def write_tuned(output_dir, results: List[Tuple[SearchOptions, float]]) -> str:
+    """Write the best options as `decode_tuned.yaml`, all as `decode_tuned.md`."""
+    output_dir = Path(output_dir)
+    header = ["beam_size", "lm_weight", "penalty", "WER %"]
+    rows = [[o.beam_size, o.lm_weight, o.penalty, f"{wer:.2f}"] for o, wer in results]
+    table = markdown(header, rows)
+    write_lines(output_dir / "decode_tuned.md", [table])
+    best, wer = results[0]
+    comment = f"# the best of {len(results)} on the development set, WER {wer:.2f} %"
+    content = yaml.safe_dump(dataclasses.asdict(best), sort_keys=False).rstrip()
+    write_lines(output_dir / "decode_tuned.yaml", [comment, content])
+    return table

@@ -1,0 +1,203 @@
+"""Test sets are decoded, resumed and tuned; what does not fit is refused."""
+
+import dataclasses
+import json
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from tiny_experiment import LENGTHS, make_lm, make_speech, make_student
+
+from espnet_lmkd.bin import asr_inference, tune_decode
+from espnet_lmkd.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Return a folder with speech, a student, one with InterCTC, and an LM."""
+    from espnet_lmkd.asr import decoding  # noqa: F401  slow import
+
+    root = tmp_path_factory.mktemp("world")
+    make_speech(root)
+    student = make_student(root, "asr_a")
+    make_student(root, "asr_inter", {"interctc_layer_idx": [1]}, interctc_weight=0.3)
+    config = yaml.safe_load((student / "config.yaml").read_text())
+    make_lm(root, config["token_list"])
+    return root
+
+
+def files(world, name="asr_a"):
+    """Return the arguments of `Recogniser` but the options."""
+    return dict(
+        train_config=world / name / "config.yaml",
+        model_file=world / name / "valid.cer_ctc.ave.pth",
+        lm_train_config=world / "lm" / "config.yaml",
+        lm_file=world / "lm" / "valid.loss.ave.pth",
+    )
+
+
+def options(**changes):
+    from espnet_lmkd.asr.decoding import SearchOptions
+
+    return dataclasses.replace(SearchOptions(), **changes)
+
+
+def recogniser(world, name="asr_a", **changes):
+    from espnet_lmkd.asr.decoding import Recogniser
+
+    return Recogniser(options=options(**changes), **files(world, name))
+
+
+def arguments(world, output_dir, *more):
+    given = files(world)
+    return [
+        *("--asr_train_config", str(given["train_config"])),
+        *("--asr_model_file", str(given["model_file"])),
+        *("--data_dirs", str(world / "dump" / "test")),
+        *("--output_dir", str(output_dir), *more),
+    ]
+
+
+def test_command_decodes_and_resumes(world, tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        asr_inference.main(arguments(world, tmp_path))
+    assert "2 utterances are too short" in caplog.text
+    assert "['s2-short', 's2-tiny']" in caplog.text
+    out = tmp_path / "test"
+    lines = (out / "text").read_text().splitlines()
+    assert [line.split(" ")[0] for line in lines] == sorted(LENGTHS)
+    assert lines[-2:] == ["s2-short ", "s2-tiny "] and len(lines[0].split()) > 1
+    token_ids = (out / "token_int").read_text().split("\n")[0].split()[1:]
+    assert len((out / "token").read_text().split("\n")[0].split()[1:]) == len(token_ids)
+    rtf = json.loads((out / "rtf.json").read_text())
+    assert rtf["seconds_audio"] == pytest.approx(sum(LENGTHS.values()) / 16e3, abs=1e-3)
+    assert rtf["rtf"] > 0 and rtf["search"] == "ctc_greedy" and rtf["threads"] >= 1
+
+    (out / "text").write_text("kept")
+    asr_inference.main(arguments(world, tmp_path))
+    assert (out / "text").read_text() == "kept"
+    asr_inference.main(arguments(world, tmp_path, "--num_utts", "2"))
+    assert [line.split()[0] for line in (out / "score").open()] == ["s1-a", "s2-c"]
+
+
+def test_parameters_are_those_of_the_deployed_model(world):
+    greedy = recogniser(world)
+    state = torch.load(files(world)["model_file"], weights_only=True)
+    assert any(name.startswith("distillers.") for name in state)
+    kept = [parameter.numel() for name, parameter in greedy.model.named_parameters()]
+    distilled = [
+        parameter.numel() for parameter in greedy.model.distillers.parameters()
+    ]
+    assert greedy.num_parameters == sum(kept) - sum(distilled)
+    fused = recogniser(world, search="beam", lm_weight=0.5)
+    assert fused.num_parameters > greedy.num_parameters
+
+
+@pytest.mark.parametrize("name", ["asr_a", "asr_inter"])
+def test_beam_is_espnets_own(world, name):
+    from espnet2.bin.asr_inference import Speech2Text
+
+    from espnet_lmkd.asr.decoding import read_speech
+
+    ours = recogniser(world, name, search="beam", beam_size=3, lm_weight=0.5)
+    given = {key: str(path) for key, path in files(world, name).items()}
+    stock = Speech2Text(
+        asr_train_config=given["train_config"],
+        asr_model_file=given["model_file"],
+        lm_train_config=given["lm_train_config"],
+        lm_file=given["lm_file"],
+        beam_size=3,
+        ctc_weight=1.0,
+        lm_weight=0.5,
+    )
+    speech = read_speech(world / "s1-a.wav", 16_000)
+    result = stock(speech)
+    expected = (result[0] if name == "asr_inter" else result)[0]
+    found = ours(speech)
+    assert found[:3] == tuple(expected[:3]) and len(found.tokens) > 1
+    assert found.score == float(expected[3].score)
+
+
+def test_tuned_weights_are_those_of_a_fresh_search(world, tmp_path, capsys):
+    from espnet_lmkd.asr.decoding import SearchOptions, read_speech
+    from espnet_lmkd.asr.tuning import set_weights
+
+    fresh = options(search="beam", beam_size=3, lm_weight=0.7, penalty=0.5)
+    speech = read_speech(world / "s1-a.wav", 16_000)
+    expected = recogniser(world, **dataclasses.asdict(fresh))(speech)
+    tuned = recogniser(world, search="beam", beam_size=3, lm_weight=1.0, penalty=1.0)
+    assert tuned(speech) != expected
+    set_weights(tuned, fresh)
+    assert tuned(speech) == expected
+
+    config = tmp_path / "beam.yaml"
+    config.write_text("search: beam\n")
+    given = files(world)
+    tune_decode.main(
+        ["--asr_train_config", str(given["train_config"])]
+        + ["--asr_model_file", str(given["model_file"]), "--config", str(config)]
+        + ["--lm_train_config", str(given["lm_train_config"])]
+        + ["--lm_file", str(given["lm_file"]), "--num_utts", "2"]
+        + ["--lm_weight", "0.0", "0.7", "--penalty", "0.0", "--beam_size", "2", "3"]
+        + ["--data_dir", str(world / "dump" / "test"), "--output_dir", str(tmp_path)]
+    )
+    table = capsys.readouterr().out.strip().split("\n")
+    assert len(table) == 2 + 4
+    best = SearchOptions.from_yaml(tmp_path / "decode_tuned.yaml")
+    first = table[2].strip("|").split("|")
+    assert first[:2] == [str(best.beam_size), str(best.lm_weight)]
+    rates = [float(line.strip("|").split("|")[3]) for line in table[2:]]
+    assert rates == sorted(rates)
+
+
+def test_checkpoint_of_another_model_is_refused(world, tmp_path):
+    from espnet_lmkd.asr.decoding import Recogniser
+
+    given = files(world)
+    state = torch.load(given["model_file"], weights_only=True)
+    wrapped = {f"student.{key}": value for key, value in state.items()}
+    given["model_file"] = tmp_path / "wrapped.pth"
+    torch.save(wrapped, given["model_file"])
+    with pytest.raises(InputError, match="not a checkpoint of this configuration"):
+        Recogniser(options=options(), **given)
+
+
+def test_what_does_not_fit_is_refused(world, tmp_path):
+    from espnet_lmkd.asr.decoding import Recogniser, SearchOptions, read_speech
+
+    with pytest.raises(InputError, match="attention decoder"):
+        recogniser(world, search="beam", ctc_weight=0.3)
+    with pytest.raises(InputError, match="--lm_train_config"):
+        Recogniser(
+            *(files(world)[name] for name in ("train_config", "model_file")),
+            options(search="beam", lm_weight=0.3),
+        )
+    with pytest.raises(InputError, match="nothing.pth: no such file"):
+        given = dict(files(world), model_file="nothing.pth")
+        Recogniser(options=options(), **given)
+    config = yaml.safe_load((world / "lm" / "config.yaml").read_text())
+    config["token_list"][2:4] = reversed(config["token_list"][2:4])
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(InputError, match="another token list"):
+        given = dict(files(world), lm_train_config=tmp_path / "config.yaml")
+        Recogniser(options=options(search="beam", lm_weight=0.3), **given)
+    with pytest.raises(InputError, match="mono at 8000 Hz"):
+        read_speech(world / "s1-a.wav", 8000)
+    for content, message in (
+        ("beam: 3", "unknown option .'beam'"),
+        ("search: viterbi", "unknown search 'viterbi'"),
+    ):
+        (tmp_path / "decode.yaml").write_text(content)
+        with pytest.raises(InputError, match=message):
+            SearchOptions.from_yaml(tmp_path / "decode.yaml")
+
+
+def test_configurations_of_the_pack_are_read():
+    from espnet_lmkd.asr.decoding import SearchOptions
+
+    configs = sorted((Path(__file__).parents[3] / "conf").glob("decode_*.yaml"))
+    searches = {path.stem: SearchOptions.from_yaml(path).search for path in configs}
+    assert searches["decode_ctc_greedy"] == "ctc_greedy"
+    assert searches["decode_ctc_beam_lm"] == searches["decode_att"] == "beam"
