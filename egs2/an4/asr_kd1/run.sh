@@ -7,7 +7,7 @@ set -euo pipefail
     --train_set train \
     --valid_set dev \
     --test_sets "test" \
-    --token_type char \
+    --nbpe 100 \
     --overlap_opts "--report_only" \
     --asr_configs "conf/small/train_asr_ctc.yaml conf/small/train_asr_kd_ctc_aed.yaml conf/small/train_asr_kd_ctc_interaed.yaml conf/small/train_asr_kd_ctc_interaed_hard.yaml" \
     --control_config conf/small/train_asr_kd_ctc_interaed.yaml \

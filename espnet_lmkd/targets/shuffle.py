@@ -1,0 +1,85 @@
+"""The shuffled-teacher control: the teacher's rows without their place in a text."""
+
+import shutil
+from itertools import accumulate
+from pathlib import Path
+
+import numpy as np
+
+from espnet_lmkd.data.directory import read_table
+from espnet_lmkd.errors import InputError
+from espnet_lmkd.targets.store import TargetReader, read_manifest
+from espnet_lmkd.targets.writer import (
+    append_array,
+    file_record,
+    replacing,
+    write_json,
+)
+
+
+def shuffle_store(source, out, seed):
+    """Write a store whose rows are those of another, permuted over all its texts.
+
+    All targets get the same permutation, and each text keeps its number of rows: how
+    often a token is predicted and how sharply stay, only what it says of the text goes.
+    A student that learns as much from this store was regularised, not taught.
+
+    Args:
+        source: Folder of a finished store.
+        out: Folder to write.
+        seed: Seed of the permutation; the manifest's ``shuffled_seed``.
+
+    Raises:
+        InputError: If ``source`` is unfinished or corrupt, or is ``out`` itself.
+
+    Example:
+        >>> shuffle_store("dump/targets/a/train", "dump/targets/b/train", seed=0)
+        ... # doctest: +SKIP
+    """
+    source, out = Path(source), Path(out)
+    if source.resolve() == out.resolve():
+        raise InputError(f"{out} is the store itself; give another --out")
+    manifest = read_manifest(source)
+    hashes = read_table(source / "text_hash")
+    order = np.random.default_rng(seed).permutation(manifest["num_tokens"])
+
+    out.mkdir(parents=True, exist_ok=True)
+    Path(out, "manifest.json").unlink(missing_ok=True)
+    shards = []
+    for name in manifest["targets"]:
+        reader = TargetReader(source / f"{name}.scp")
+        units = _units_in_order(reader)
+        arrays = [reader[utterance] for utterance in units]
+        ends = list(accumulate(len(array) for array in arrays))
+        arrays = np.split(np.concatenate(arrays)[order], ends[:-1])
+
+        by_shard = {}
+        for utterance, array in zip(units, arrays):
+            file = reader.places[utterance][0]
+            by_shard.setdefault(file, []).append((hashes[utterance], array))
+        for file, items in by_shard.items():
+            with replacing(out / file) as ark:
+                for key, array in items:
+                    append_array(ark, key, array)
+            shards.append(file_record(out / file))
+    # Same keys, shapes and types: every array lies where the original one lay.
+    for table in (
+        "text_hash",
+        "utt2num_tokens",
+        *(f"{n}.scp" for n in manifest["targets"]),
+    ):
+        shutil.copyfile(source / table, out / table)
+    write_json(
+        out / "manifest.json", {**manifest, "shards": shards, "shuffled_seed": seed}
+    )
+
+
+def _units_in_order(reader):
+    """Return one utterance of each unit, in the order in which they were written."""
+    unit_at = {place: utterance for utterance, place in reader.places.items()}
+
+    def shard_and_offset(place):
+        file, offset = place
+        return int(file.split(".")[1]), offset
+
+    return [unit_at[place] for place in sorted(unit_at, key=shard_and_offset)]

@@ -1,0 +1,66 @@
+"""Every yaml of conf/ builds what it describes, offline."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+CONFIGS = {
+    path.relative_to(ROOT).as_posix(): path for path in ROOT.glob("conf/**/*.yaml")
+}
+
+
+def of_kind(prefix):
+    return [name for name, path in CONFIGS.items() if path.name.startswith(prefix)]
+
+
+@pytest.fixture(scope="module")
+def token_list(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tokens") / "tokens.txt"
+    path.write_text("\n".join(["<blank>", "<unk>", *"abcdefgh", "<sos/eos>"]) + "\n")
+    return str(path)
+
+
+def dry_run(task, name, token_list, tmp_path):
+    command = ["--config", str(CONFIGS[name]), "--dry_run", "true"]
+    command += ["--iterator_type", "none", "--token_list", token_list]
+    task.main(cmd=command + ["--output_dir", str(tmp_path)])
+    assert (tmp_path / "config.yaml").is_file()
+
+
+@pytest.mark.parametrize("name", of_kind("train_asr"))
+def test_recogniser(name, token_list, tmp_path):
+    from espnet_lmkd.asr.task import ASRKDTask
+
+    dry_run(ASRKDTask, name, token_list, tmp_path)
+
+
+@pytest.mark.parametrize("name", of_kind("train_lm"))
+def test_language_model(name, token_list, tmp_path):
+    from espnet2.tasks.lm import LMTask
+
+    dry_run(LMTask, name, token_list, tmp_path)
+
+
+@pytest.mark.parametrize("name", [n for n in CONFIGS if "/teacher/" in n])
+def test_teacher(name):
+    from espnet_lmkd.teachers.config import complete_config, read_config
+
+    assert complete_config(read_config(CONFIGS[name]))["mode"] in ("student", "teacher")
+
+
+@pytest.mark.parametrize("name", of_kind("decode_"))
+def test_decoding(name):
+    assert yaml.safe_load(CONFIGS[name].read_text())["search"] in ("ctc_greedy", "beam")
+
+
+def test_every_yaml_is_of_a_kind_that_is_tested():
+    tested = of_kind("train_asr") + of_kind("train_lm") + of_kind("decode_")
+    tested += [name for name in CONFIGS if "/teacher/" in name]
+    assert sorted(tested) == sorted(CONFIGS)
+
+
+@pytest.mark.parametrize("name", of_kind("train_asr"))
+def test_head_comment_says_what_it_is(name):
+    assert CONFIGS[name].read_text().startswith("# ")
