@@ -29,10 +29,10 @@ setup(
         "tqdm",
     ],
     extras_require={
-        "train": ["espnet>=202511", "matplotlib", "jiwer>=3", "tensorboard"],
-        "teacher": ["transformers>=4.57", "accelerate", "safetensors"],
+        "train": ["espnet>=202511", "matplotlib", "tensorboard"],
+        "teacher": ["transformers>=5", "accelerate", "safetensors"],
         "test": [
-            "black==26.1.0",
+            "black==26.10.1",
             "flake8",
             "hypothesis",
             "isort",

@@ -19,7 +19,7 @@ from espnet_lmkd.errors import InputError
 from espnet_lmkd.targets.check import check_store
 from espnet_lmkd.targets.schema import TARGETS
 from espnet_lmkd.targets.store import TargetReader
-from espnet_lmkd.targets.vocabulary import read_token_list, tokenizer_record
+from espnet_lmkd.targets.vocabulary import StudentTokenizer, read_token_list
 
 LOADER = "lmkd_target"
 
@@ -121,5 +121,6 @@ def check_targets(args: argparse.Namespace) -> None:
     if stores and isinstance(token_list, str):
         token_list = read_token_list(token_list)
     for store in sorted(stores):
-        record = tokenizer_record(args.token_type, token_list)
-        check_store(store, read_table(data["text"][0]), record).raise_if_bad()
+        tokenizer = StudentTokenizer(args.token_type, token_list, args.bpemodel)
+        texts = read_table(data["text"][0])
+        check_store(store, texts, tokenizer.record(), tokenizer).raise_if_bad()

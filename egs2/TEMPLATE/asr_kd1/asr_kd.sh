@@ -40,7 +40,7 @@ token_type=bpe      # bpe, char, or hugging_face (the student takes over the tea
 nbpe=300
 lm_train_text=data/local/lm_train.txt  # text of teacher and LM: never dev, test or unlabelled
 
-teacher_config=conf/teacher/bert_student_small.yaml
+teacher_config=conf/teacher/modernbert_student_small.yaml
 target=teacher_topk  # what to extract: teacher_topk or teacher_hidden
 top_k=8
 temperature=1.0

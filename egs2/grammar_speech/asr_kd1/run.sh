@@ -8,7 +8,7 @@ set -euo pipefail
     --valid_set dev \
     --test_sets "test" \
     --nbpe 300 \
-    --teacher_config conf/teacher/bert_student_small.yaml \
+    --teacher_config conf/teacher/modernbert_student_small.yaml \
     --asr_configs "conf/small/train_asr_ctc.yaml conf/small/train_asr_kd_ctc_interaed.yaml" \
     --train_nj 2 \
     --skip_packing false \
