@@ -110,9 +110,8 @@ def main():
         print(f"| {name} | {value:.3f} | {value / base:.3f} |")
     print(f"| of it: reading the store | {reading:.4f} | {reading / base:.4f} |")
     own = aux - base
-    print(
-        f"| method D without the decoders' own cost | | {1 + (medians['method D'] - aux) / base:.3f} |"
-    )
+    rest = 1 + (medians["method D"] - aux) / base
+    print(f"| method D without the decoders' own cost | | {rest:.3f} |")
     print(f"| the decoders' own cost | {own:.3f} | {own / base:.3f} |")
 
 

@@ -23,13 +23,13 @@ overrides=$(mktemp)
 trap 'rm -f "${overrides}"' EXIT
 # ESPnet 202511 pins setuptools below what torch wants; pyworld needs pkg_resources (< 81).
 echo "setuptools>=77.0.3,<81" >"${overrides}"
-site_packages=()
-if "${python}" -c 'import torch' 2>/dev/null; then
-    echo "Using the torch of ${python}"
-    site_packages=(--system-site-packages)
+"${python}" -m venv "${venv}"
+find_torch='import pathlib, torch; print(pathlib.Path(torch.__file__).parents[1])'
+if torch_home=$("${python}" -c "${find_torch}" 2>/dev/null); then
+    echo "Using the torch in ${torch_home}"
+    echo "${torch_home}" >"${venv}/lib/python${version}/site-packages/torch_of_the_user.pth"
     echo "torch ; python_version < '3'" >>"${overrides}"
 fi
-"${python}" -m venv "${site_packages[@]}" "${venv}"
 "${venv}/bin/python" -m pip install --quiet --upgrade uv
 
 # uv does not read pip's settings.

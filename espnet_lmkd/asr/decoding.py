@@ -162,12 +162,18 @@ class Recogniser:
             token_ids, score = ctc_greedy(self.model, speech)
             tokens = self.speech2text.converter.ids2tokens(token_ids)
             text = self.speech2text.tokenizer.tokens2text(tokens)
-            return Hypothesis(text, tokens, token_ids, score)
+            return Hypothesis(self._clean(text), tokens, token_ids, score)
         results = self.speech2text(speech)
         if isinstance(results, tuple):  # with the greedy results of InterCTC
             results = results[0]
         text, tokens, token_ids, best = results[0]
-        return Hypothesis(text, tokens, token_ids, float(best.score))
+        return Hypothesis(self._clean(text), tokens, token_ids, float(best.score))
+
+    def _clean(self, text: str) -> str:
+        """Undo WordPiece's space around apostrophes: don ' t."""
+        if self.speech2text.asr_train_args.token_type == "hugging_face":
+            return text.replace(" ' ", "'")
+        return text
 
 
 def check_checkpoint(model: torch.nn.Module, path, prefix: str = "") -> None:

@@ -74,8 +74,9 @@ def stock_config(config: Dict[str, Any]) -> Dict[str, Any]:
         config["decoder_conf"] = {k: v for k, v in conf.items() if k in known}
     ours = {
         key: value
-        for key, value in config.items()
-        if isinstance(value, str) and value.startswith(PREFIX)
+        for key in (choices.name for choices in ASRTask.class_choices_list)
+        for value in [config.get(key) or ""]
+        if value.startswith(PREFIX)
     }
     if ours:
         raise InputError(

@@ -8,8 +8,10 @@ import argparse
 from pathlib import Path
 from typing import List, Optional, Sequence, Tuple
 
+import yaml
 from espnet2.tasks import asr as espnet_asr
 from espnet2.train import dataset
+from espnet2.utils.yaml_no_alias_safe_dump import yaml_no_alias_safe_dump
 
 from espnet_lmkd.asr.model import LMKDASRModel
 from espnet_lmkd.data.directory import read_table
@@ -78,14 +80,14 @@ class ASRKDTask(espnet_asr.ASRTask):
         if not (args.print_config or args.dry_run or args.collect_stats):
             add_targets(args)
             check_targets(args)
+            check_resume(args)
         super().main(args=args)
 
 
 def needed_targets(args: argparse.Namespace) -> List[str]:
     """Return the targets that the configured distillers read."""
-    entries = args.model_conf.get("distillers", ())
-    found = {name for e in entries for name in registry.get_class(e["type"]).targets}
-    return sorted(found)
+    types = [entry.get("type", "") for entry in args.model_conf.get("distillers", ())]
+    return sorted({name for t in types for name in registry.get_class(t).targets})
 
 
 def add_targets(args: argparse.Namespace) -> None:
@@ -124,3 +126,40 @@ def check_targets(args: argparse.Namespace) -> None:
         tokenizer = StudentTokenizer(args.token_type, token_list, args.bpemodel)
         texts = read_table(data["text"][0])
         check_store(store, texts, tokenizer.record(), tokenizer).raise_if_bad()
+
+
+# What makes a training another one; max_epoch may grow and machines may change.
+IDENTITY = """
+seed token_type target_store model model_conf frontend frontend_conf specaug specaug_conf
+normalize preencoder preencoder_conf encoder encoder_conf decoder decoder_conf ctc_conf
+optim optim_conf scheduler scheduler_conf batch_type batch_size batch_bins accum_grad
+grad_clip init init_param use_amp
+""".split()
+
+
+def check_resume(args: argparse.Namespace) -> None:
+    """Refuse to resume an experiment that was started with other options.
+
+    ESPnet would go on, or find it finished, and report the old model under a new name.
+
+    Raises:
+        InputError: names the options that differ.
+    """
+    config = Path(args.output_dir, "config.yaml")
+    if not args.resume or not Path(args.output_dir, "checkpoint.pth").is_file():
+        return
+    before = yaml.safe_load(config.read_text(encoding="utf-8"))
+    now = yaml.safe_load(yaml_no_alias_safe_dump(vars(args)))
+    token_list = args.token_list
+    now["token_list"] = (
+        read_token_list(token_list) if isinstance(token_list, str) else token_list
+    )
+    names = [name for name in (*IDENTITY, "token_list") if name in before]
+    if args.input_size is not None:  # then ESPnet empties the frontend as it builds
+        names = [name for name in names if not name.startswith("frontend")]
+    differ = [name for name in names if before[name] != now[name]]
+    if differ:
+        raise InputError(
+            f"{args.output_dir} holds a training with other {', '.join(differ)}; "
+            "remove it or give this one another name (--asr_suffix)"
+        )

@@ -42,6 +42,11 @@ def main(cmd=None):
     args = get_parser().parse_args(cmd)
     if args.job is not None and not 1 <= args.job <= args.nj:
         raise InputError(f"--job {args.job}: 1 .. {args.nj} (--nj) was wanted")
+    if args.nj > 1 and args.job is None and not args.merge:
+        raise InputError(
+            f"--nj {args.nj} needs --job 1 .. {args.nj}, a process each, and then "
+            "--merge; without --nj one process does everything"
+        )
     texts = read_table(args.text)
     token_list = read_token_list(args.token_list)
     student = StudentTokenizer(args.token_type, token_list, args.bpemodel)

@@ -72,7 +72,7 @@ def perturb_directory(data_dir, out, factors=("0.9", "1.1"), nj=1):
         InputError: An invalid data directory, unreadable audio, a factor outside 0.5-2.
     """
     for factor in factors:
-        number = re.fullmatch(r"\d+(\.\d+)?", factor)
+        number = re.fullmatch(r"\d+\.\d+", factor)
         if number is None or not Fraction(1, 2) <= Fraction(factor) <= 2:
             raise InputError(f"--factors: speeds such as 0.9, 0.5 to 2, not '{factor}'")
     tables = validate(data_dir)
@@ -81,6 +81,8 @@ def perturb_directory(data_dir, out, factors=("0.9", "1.1"), nj=1):
     perturbed = {name: dict(table) for name, table in tables.items()}
     jobs = []
     for factor in factors:
+        if Fraction(factor) == 1:  # the original, which is kept anyway
+            continue
         for utterance, source in tables["wav.scp"].items():
             copy = f"sp{factor}-{utterance}"
             flac = str(audio / f"{copy}.flac")

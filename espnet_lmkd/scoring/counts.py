@@ -134,7 +134,10 @@ def score(
     for utterance in sorted(references):
         reference = split(references[utterance])
         hypothesis = split(hypotheses[utterance])
-        counts = count_errors(reference, hypothesis)
+        # As sclite does: upper and lower case are the same.
+        counts = count_errors(
+            *(list(map(str.casefold, u)) for u in (reference, hypothesis))
+        )
         speaker = utt2spk[utterance]
         scored.append(
             ScoredUtterance(utterance, speaker, reference, hypothesis, counts)

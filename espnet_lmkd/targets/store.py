@@ -21,10 +21,10 @@ def unperturbed(utterance) -> str:
     """Return the id of the utterance that a speed-perturbed copy was made from.
 
     Example:
-        >>> unperturbed("sp0.9-84-121123-0001"), unperturbed("spring-1")
-        ('84-121123-0001', 'spring-1')
+        >>> unperturbed("sp0.9-84-121123-0001"), unperturbed("sp01-1")
+        ('84-121123-0001', 'sp01-1')
     """
-    return re.sub(r"^sp\d+(\.\d+)?-", "", utterance)
+    return re.sub(r"^sp\d+\.\d+-", "", utterance)
 
 
 def read_manifest(store) -> dict:

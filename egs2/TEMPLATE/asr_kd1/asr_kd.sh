@@ -44,6 +44,8 @@ teacher_config=conf/teacher/modernbert_student_small.yaml
 target=teacher_topk  # what to extract: teacher_topk or teacher_hidden
 top_k=8
 temperature=1.0
+extract_opts=       # more of extract_targets, e.g. "--drop_too_long"; then also give target_tag
+target_tag=         # ends the store's name, to keep variants apart
 
 asr_configs="conf/train_asr_ctc.yaml conf/train_asr_kd_ctc_interaed.yaml"  # first: baseline
 control_config=     # configuration trained once more on targets shuffled across utterances
@@ -55,6 +57,7 @@ inference_model=valid.cer_ctc.ave.pth
 use_lm=false        # also train an LM and decode the baseline with shallow fusion tuned on dev
 lm_config=conf/train_lm_transformer.yaml
 lm_inference_config=conf/decode_ctc_beam_lm.yaml
+upload_exp=         # stage 15: experiment to upload
 hf_repo=            # stage 15: user/name on the Hugging Face hub
 # end of options
 
@@ -64,16 +67,11 @@ hf_repo=            # stage 15: user/name on the Hugging Face hub
 
 . ./path.sh
 . ./cmd.sh
+. scripts/background_jobs.sh
 
-trap 'jobs -pr | xargs -r kill' EXIT
-wait_for() {  # until fewer than this many background jobs run; fails as soon as one fails
-    while [ "$(jobs -pr | wc -l)" -ge "$1" ]; do wait -n; done
-}
 add_vocab_size() {  # ESPnet wants "length,vocabulary" of each text
-    local mode
-    for mode in train valid; do
-        awk -v v="$(wc -l <"${token_list}")" '{print $0 "," v}' "$1/${mode}/text_shape" \
-            >"$1/${mode}/text_shape.${token_type}"
+    for shape in "$1"/{train,valid}/text_shape; do
+        awk -v v="$(wc -l <"${token_list}")" '{print $0 "," v}' "${shape}" >"${shape}.${token_type}"
     done
 }
 run_stage() { [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ] && [ "$2" != true ]; }
@@ -81,6 +79,8 @@ run_stage() { [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ] && [ "$2" 
 data_feats=${dumpdir}/raw
 full_train_set=${train_set}${speed_perturb_factors:+_sp}
 read -r -a eval_sets <<<"${valid_set} ${test_sets}"
+device=$([ "${ngpu}" -gt 0 ] && echo cuda || echo cpu)
+! "${use_lm}" || [ "${token_type}" != hugging_face ] || die "--use_lm needs --token_type bpe or char: ESPnet's LM ends sentences with the last token, not [SEP]"
 teacher_tag=$(basename "${teacher_config}" .yaml)
 case ${token_type} in
     bpe) token_tag=bpe${nbpe} ;;
@@ -90,17 +90,18 @@ case ${token_type} in
 esac
 teacher_dir=${expdir}/teacher_${teacher_tag}_${token_tag}
 token_dir=data/token_list/${token_tag}
-tokenizer_opts=(--token_type "${token_type}")
+tokenizer_opts=(--token_type "${token_type}") special_tokens=()
 case ${token_type} in
     bpe) tokenizer_opts+=(--bpemodel "${token_dir}/bpe.model") ;;
-    hugging_face) token_dir=${teacher_dir}; tokenizer_opts+=(--bpemodel "${teacher_dir}") ;;
+    hugging_face)
+        token_dir=${teacher_dir}; tokenizer_opts+=(--bpemodel "${teacher_dir}")
+        special_tokens=(--model_conf "sym_blank='[PAD]'" --model_conf "sym_sos='[CLS]'" --model_conf "sym_eos='[SEP]'") ;;
 esac
 token_list=${token_dir}/tokens.txt
 tokenizer_opts+=(--token_list "${token_list}")
-store=${dumpdir}/targets/$(basename "${teacher_dir}")_${target}_k${top_k}_t${temperature}/${train_set}
+store=${dumpdir}/targets/$(basename "${teacher_dir}")_${target}_k${top_k}_t${temperature}${target_tag}/${train_set}
 stats_dir=${expdir}/asr_stats_raw_${lang}_${token_tag}${speed_perturb_factors:+_sp}
-lm_tag=$(basename "${lm_config}" .yaml)_${token_tag}
-lm_exp=${expdir}/lm_${lm_tag}
+lm_exp=${expdir}/lm_$(basename "${lm_config}" .yaml)_${token_tag}
 lm_stats=${expdir}/lm_stats_${token_tag}
 
 # An experiment is a configuration, a seed and a store of targets.
@@ -124,6 +125,7 @@ for config in "${config_list[@]}"; do
     [ "${#baselines[@]}" -gt 0 ] || baselines=("${exps[@]}")
 done
 [ -z "${control_config}" ] || add_experiments "${control_config}" _shuffled "${store}_shuffled"
+[ "$(printf '%s\n' "${exps[@]}" | sort -u | wc -l)" = "${#exps[@]}" ] || die "two --asr_configs have the same file name; they would share ${expdir}/asr_<name>"
 if "${use_lm}"; then
     for exp in "${baselines[@]}"; do systems+=("${systems[0]%%=*}+lm=${exp}:${lm_decode_tag}"); done
 fi
@@ -137,7 +139,7 @@ fi
 if run_stage 2 "${skip_data_prep}" && [ -n "${speed_perturb_factors}" ]; then
     log "Stage 2: speed perturbation ${speed_perturb_factors}: data/${train_set} -> data/${full_train_set}"
     # shellcheck disable=SC2086
-    ${python} -m espnet_lmkd.bin.perturb_speed --data_dir "data/${train_set}" --out "data/${full_train_set}" --factors ${speed_perturb_factors}
+    ${python} -m espnet_lmkd.bin.perturb_speed --data_dir "data/${train_set}" --out "data/${full_train_set}" --factors ${speed_perturb_factors} --nj "${nj}"
 fi
 
 if run_stage 3 "${skip_data_prep}"; then
@@ -145,26 +147,24 @@ if run_stage 3 "${skip_data_prep}"; then
     for dset in "${full_train_set}" "${eval_sets[@]}"; do
         length_opts=(--min_seconds "${min_wav_duration}" --max_seconds "${max_wav_duration}")
         [[ " ${test_sets} " != *" ${dset} "* ]] || length_opts=(--min_seconds 0 --max_seconds inf)  # all of a test set
-        ${python} -m espnet_lmkd.bin.format_data --data_dir "data/${dset}" --out "${data_feats}/${dset}" --fs "${fs}" \
-            "${length_opts[@]}" --nj "${nj}"
+        ${python} -m espnet_lmkd.bin.format_data --data_dir "data/${dset}" --out "${data_feats}/${dset}" --fs "${fs}" "${length_opts[@]}" --nj "${nj}"
     done
 fi
 
 if run_stage 4 "${skip_data_prep}"; then
-    log "Stage 4: no sentence of ${eval_sets[*]} in the training text"
+    log "Stage 4: no held-out sentence in the training text"
     held_out=()
-    for dset in "${eval_sets[@]}"; do held_out+=(--held_out "${data_feats}/${dset}/text"); done
+    for dset in "${eval_sets[@]}" unlabelled; do
+        [ ! -f "data/${dset}/text" ] || held_out+=(--held_out "data/${dset}/text")
+    done
     # shellcheck disable=SC2086
-    ${python} -m espnet_lmkd.bin.check_overlap --train_text "${lm_train_text}" "${held_out[@]}" ${overlap_opts}
+    ${python} -m espnet_lmkd.bin.check_overlap --train_text "${lm_train_text}" --train_text "data/${train_set}/text" "${held_out[@]}" ${overlap_opts}
 fi
 
 if run_stage 5 "${skip_data_prep}"; then
-    if [ "${token_type}" = hugging_face ]; then
-        log "Stage 5: the tokens are the teacher's, see stage 6"
-    else
-        log "Stage 5: ${token_list}"
-        ${python} -m espnet_lmkd.bin.make_tokens --text "data/${train_set}/text" \
-            --token_type "${token_type}" --vocab_size "${nbpe}" --out "${token_dir}"
+    log "Stage 5: ${token_list}"
+    if [ "${token_type}" != hugging_face ]; then  # those come with the teacher in stage 6
+        ${python} -m espnet_lmkd.bin.make_tokens --text "data/${train_set}/text" --token_type "${token_type}" --vocab_size "${nbpe}" --out "${token_dir}"
     fi
 fi
 
@@ -173,16 +173,18 @@ if run_stage 6 "${skip_teacher}"; then
     teacher_opts=("${tokenizer_opts[@]}")
     [ "${token_type}" != hugging_face ] || teacher_opts=(--token_type hugging_face)
     ${cuda_cmd} --gpu "${ngpu}" "${teacher_dir}.log" ${python} -m espnet_lmkd.bin.prepare_teacher \
-        --config "${teacher_config}" --lm_text "${lm_train_text}" "${teacher_opts[@]}" --out "${teacher_dir}"
-    tail -n 2 "${teacher_dir}.log" | grep -v '^#'
+        --config "${teacher_config}" --lm_text "${lm_train_text}" "${teacher_opts[@]}" --device "${device}" --out "${teacher_dir}"
+    grep "^${teacher_dir}: " "${teacher_dir}.log" || true
 fi
 
 if run_stage 7 "${skip_teacher}"; then
     log "Stage 7: targets -> ${store}"
-    extract=("${python}" -m espnet_lmkd.bin.extract_targets --text "data/${train_set}/text"
+    # shellcheck disable=SC2206
+    extract=(${python} -m espnet_lmkd.bin.extract_targets --text "data/${train_set}/text"
         --teacher "${teacher_dir}" "${tokenizer_opts[@]}" --targets "${target}"
-        --top_k "${top_k}" --temperature "${temperature}" --out "${store}" --nj "${nj}")
-    ${cuda_cmd} --gpu "${ngpu}" JOB=1:"${nj}" "${store}.logs/extract.JOB.log" "${extract[@]}" --job JOB
+        --top_k "${top_k}" --temperature "${temperature}" --out "${store}" --device "${device}"
+        --nj "$((ngpu > 0 ? ngpu : nj))" ${extract_opts})
+    ${cuda_cmd} --gpu "$((ngpu > 0))" JOB=1:"$((ngpu > 0 ? ngpu : nj))" "${store}.logs/extract.JOB.log" "${extract[@]}" --job JOB
     "${extract[@]}" --merge
     if [ -n "${control_config}" ]; then
         ${python} -m espnet_lmkd.bin.shuffle_targets --store "${store}" --out "${store}_shuffled" --seed 0
@@ -194,12 +196,8 @@ asr_data_opts=(
     --valid_data_path_and_name_and_type "${data_feats}/${valid_set}/text,text,text"
     --train_data_path_and_name_and_type "${data_feats}/${full_train_set}/wav.scp,speech,sound"
     --train_data_path_and_name_and_type "${data_feats}/${full_train_set}/text,text,text"
-    --use_preprocessor true "${tokenizer_opts[@]}" --ngpu "${ngpu}")
-if [ "${token_type}" = hugging_face ]; then
-    asr_data_opts+=(--model_conf "sym_blank=[PAD]" --model_conf "sym_sos=[CLS]" --model_conf "sym_eos=[SEP]")
-fi
-
-lm_opts=(--config "${lm_config}" --lm transformer --use_preprocessor true "${tokenizer_opts[@]}" --ngpu "${ngpu}"
+    --use_preprocessor true "${tokenizer_opts[@]}" "${special_tokens[@]}" --ngpu "${ngpu}")
+lm_opts=(--config "${lm_config}" --use_preprocessor true "${tokenizer_opts[@]}" --ngpu "${ngpu}"
     --train_data_path_and_name_and_type "${lm_stats}/train.txt,text,text"
     --valid_data_path_and_name_and_type "${data_feats}/${valid_set}/text,text,text")
 if "${use_lm}" && run_stage 8 "${skip_train}"; then
@@ -240,10 +238,10 @@ if run_stage 11 "${skip_train}"; then
             --valid_shape_file "${stats_dir}/valid/speech_shape" \
             --valid_shape_file "${stats_dir}/valid/text_shape.${token_type}" \
             --normalize global_mvn --normalize_conf "stats_file=${stats_dir}/train/feats_stats.npz" \
-            --resume true --fold_length 80000 --fold_length 150 --output_dir "${exp}" ${asr_args} &
-        wait_for "${train_nj}"
+            --multiprocessing_distributed "$([ "${ngpu}" -gt 1 ] && echo true || echo false)" --resume true --fold_length 80000 --fold_length 150 --output_dir "${exp}" ${asr_args} &
+        started
     done
-    wait_for 1
+    finish
 fi
 
 eval_dirs=("${eval_sets[@]/#/${data_feats}/}")
@@ -255,9 +253,9 @@ if run_stage 12 "${skip_eval}"; then
             ${python} -m espnet_lmkd.bin.asr_inference --config "${inference_config}" --ngpu "${ngpu}" \
             --asr_train_config "${exp}/config.yaml" --asr_model_file "${exp}/${inference_model}" \
             --data_dirs "${eval_dirs[@]}" --output_dir "${exp}/${decode_tag}" &
-        wait_for "${train_nj}"
+        started
     done
-    wait_for 1
+    finish
     "${use_lm}" || baselines=()
     for exp in "${baselines[@]}"; do
         log "  ${exp} with the LM, tuned on ${valid_set}"
@@ -275,24 +273,26 @@ fi
 
 if run_stage 13 "${skip_eval}"; then
     log "Stage 13: score"
-    decode_dirs=()
-    for system in "${systems[@]#*=}"; do decode_dirs+=("${system%:*}/${system##*:}"); done
     score_opts=()
     [ "${token_type}" != bpe ] || score_opts=(--bpemodel "${token_dir}/bpe.model")
+    decode_dirs=("${systems[@]#*=}")
+    decode_dirs=("${decode_dirs[@]//:/\/}")
     ${python} -m espnet_lmkd.bin.score --data_dirs "${eval_dirs[@]}" --decode_dirs "${decode_dirs[@]}" "${score_opts[@]}"
 fi
 
 if run_stage 14 "${skip_packing}"; then
     log "Stage 14: export and pack plain ESPnet models"
     for exp in "${exps[@]}"; do
-        ${python} -m espnet_lmkd.bin.export_student --exp "${exp}" --model_file "${exp}/${inference_model}" --zip
+        ${cuda_cmd} "${exp}/export.log" ${python} -m espnet_lmkd.bin.export_student --exp "${exp}" --model_file "${exp}/${inference_model}" --zip &
+        started
     done
+    finish
 fi
 
 if run_stage 15 "${skip_upload}"; then
     log "Stage 15: upload to the Hugging Face hub: ${hf_repo}"
-    [ -n "${hf_repo}" ] || die "--hf_repo user/name is required for stage 15"
-    hf upload "${hf_repo}" "${exps[-1]}/exported"
+    [ -n "${hf_repo}" ] && [ -n "${upload_exp}" ] || die "stage 15 needs --hf_repo user/name and --upload_exp exp/asr_..."
+    hf upload "${hf_repo}" "${upload_exp}/exported"
 fi
 
 if run_stage 16 "${skip_eval}"; then

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# 0.8 h of spelled names and numbers: a smoke table, 117 test utterances resolve little.
+# 0.6 h of spelled names and numbers: a smoke table, 117 test utterances resolve little.
 set -euo pipefail
 
 ./asr_kd.sh \

@@ -177,3 +177,25 @@ def test_the_installed_folder_is_this_one():
 
     here = Path(__file__).resolve().parents[3]
     assert Path(espnet_lmkd.__file__).resolve().parent == here / "espnet_lmkd"
+
+
+def test_resuming_with_other_options_is_refused(recipe):
+    """ESPnet would find the training finished and report the old model."""
+    import yaml
+
+    from espnet_lmkd.asr.task import check_resume
+
+    args = arguments(recipe, "--resume", "true", "--seed", "3")
+    folder = recipe / "exp"
+    folder.mkdir()
+    (folder / "config.yaml").write_text(
+        yaml.safe_dump({**vars(args), "token_list": TOKENS, "required": None})
+    )
+    check_resume(args)  # nothing was trained yet
+    (folder / "checkpoint.pth").touch()
+    args.max_epoch += 1
+    check_resume(args)
+    args.model_conf = dict(args.model_conf, interctc_weight=0.5)
+    args.seed = 4
+    with pytest.raises(InputError, match="with other seed, model_conf; remove"):
+        check_resume(args)

@@ -4,7 +4,8 @@
 set -euo pipefail
 
 help_message="Usage: $0 [--max-jobs-run N] [--gpu N] [JOB=first:last] <log-file> <command> [args ...]
-JOB in the log file and the arguments stands for the job's number. --gpu is for clusters."
+JOB in the log file and the arguments stands for the job's number. --gpu is for clusters.
+The log of an earlier run is kept as <log>.1.log, .2.log, ..."
 
 max_jobs_run=0
 name=
@@ -35,7 +36,7 @@ shift
 [ "${max_jobs_run}" -gt 0 ] || max_jobs_run=$((last - first + 1))
 
 run_one() {
-    local job=$1 log_file=$2
+    local job=$1 log_file=$2 number=1 child code=0
     shift 2
     local arguments=("$@")
     if [ -n "${name}" ]; then
@@ -43,30 +44,36 @@ run_one() {
         arguments=("${arguments[@]//${name}/${job}}")
     fi
     mkdir -p "$(dirname "${log_file}")"
+    if [ -f "${log_file}" ]; then
+        while [ -f "${log_file%.log}.${number}.log" ]; do number=$((number + 1)); done
+        mv "${log_file}" "${log_file%.log}.${number}.log"
+    fi
     printf '# %q' "${arguments[0]}" >"${log_file}"
     printf ' %q' "${arguments[@]:1}" >>"${log_file}"
     printf '\n# started %s\n' "$(date)" >>"${log_file}"
-    if "${arguments[@]}" >>"${log_file}" 2>&1 </dev/null; then
+    "${arguments[@]}" >>"${log_file}" 2>&1 </dev/null &
+    child=$!
+    trap 'kill "${child}"' TERM
+    wait "${child}" || code=$?
+    if [ "${code}" -eq 0 ]; then
         echo "# ended $(date)" >>"${log_file}"
     else
-        local code=$?
         echo "# failed with code ${code} $(date)" >>"${log_file}"
-        # The sentence for the user is the last one that says "error"; else the tail.
         echo "$0: job ${job} failed; ${log_file} ends with:" >&2
-        { grep -E '(^|[^a-z])error: ' "${log_file}" | tail -n 1; } >&2 || tail -n 12 "${log_file}" >&2
-        return "${code}"
+        # A sentence for the user, else the tail.
+        { grep -E '^error: ' "${log_file}" | tail -n 1 | grep .; } >&2 || tail -n 12 "${log_file}" >&2
     fi
+    return "${code}"
 }
 
+# Background jobs of a script ignore Ctrl-C: hand it on, or trainings live on.
+trap 'kill "${pids[@]}" 2>/dev/null; exit 143' INT TERM
 status=0
+pids=()
 for job in $(seq "${first}" "${last}"); do
-    while [ "$(jobs -rp | wc -l)" -ge "${max_jobs_run}" ]; do
-        wait -n || status=1
-    done
+    while [ "$(jobs -pr | wc -l)" -ge "${max_jobs_run}" ]; do sleep 0.2; done
     run_one "${job}" "${log}" "$@" &
+    pids+=("$!")
 done
-while [ -n "$(jobs -p)" ]; do
-    wait -n || status=1
-    jobs >/dev/null
-done
+for pid in "${pids[@]}"; do wait "${pid}" || status=1; done
 exit "${status}"

@@ -45,7 +45,7 @@ def speak_utterance(espeak, job, babblers, seed, snr):
     rng = np.random.default_rng([seed, number])
 
     def say(text, voice):
-        return espeak.say(text, voice, rng.integers(145, 200), rng.integers(30, 70), FS)
+        return espeak.say(text, voice, rng.integers(140, 180), rng.integers(30, 70), FS)
 
     pauses = rng.integers(FS // 20, FS // 4, 2)
     speech = np.pad(say(sentence, voice), pauses)
@@ -92,8 +92,8 @@ def get_parser():
     parser.add_argument(
         "--num_lm", type=int, default=30000, help="sentences of text that no one speaks"
     )
-    parser.add_argument("--min_snr", type=float, default=10.0, help="most noise, in dB")
-    parser.add_argument("--max_snr", type=float, default=25.0, help="least, in dB")
+    parser.add_argument("--min_snr", type=float, default=15.0, help="most noise, in dB")
+    parser.add_argument("--max_snr", type=float, default=30.0, help="least, in dB")
     parser.add_argument(
         "--seed", type=int, default=0, help="decides all that is random"
     )
