@@ -130,10 +130,10 @@ def check_targets(args: argparse.Namespace) -> None:
 
 # What makes a training another one; max_epoch may grow and machines may change.
 IDENTITY = """
-seed token_type target_store model model_conf frontend frontend_conf specaug specaug_conf
-normalize preencoder preencoder_conf encoder encoder_conf decoder decoder_conf ctc_conf
-optim optim_conf scheduler scheduler_conf batch_type batch_size batch_bins accum_grad
-grad_clip init init_param use_amp
+seed token_type target_store model model_conf frontend frontend_conf specaug
+specaug_conf normalize preencoder preencoder_conf encoder encoder_conf decoder
+decoder_conf ctc_conf optim optim_conf scheduler scheduler_conf batch_type batch_size
+batch_bins accum_grad grad_clip init init_param use_amp
 """.split()
 
 
