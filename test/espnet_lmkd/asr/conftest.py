@@ -2,12 +2,7 @@
 
 import pytest
 import torch
-
-DECODER = dict(attention_heads=2, linear_units=16, num_blocks=1)
-INTERAED = dict(
-    type="interaed", weight=0.5, conf=dict(layers=[2], decoder_conf=DECODER)
-)
-TOKENS = ["<blank>", "<unk>", *"abcdefgh", "<sos/eos>"]
+from tiny_student import DECODER, TOKENS
 
 
 @pytest.fixture(scope="session")

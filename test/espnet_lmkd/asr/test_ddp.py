@@ -2,7 +2,7 @@
 
 import torch
 import torch.distributed
-from conftest import INTERAED
+from tiny_student import INTERAED
 
 
 def gradients(model):

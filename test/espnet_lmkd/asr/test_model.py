@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from conftest import DECODER, INTERAED
+from tiny_student import DECODER, INTERAED
 
 from espnet_lmkd.distillers.abs_distiller import AbsDistiller
 from espnet_lmkd.errors import InputError

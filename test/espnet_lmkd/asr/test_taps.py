@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import INTERAED
+from tiny_student import INTERAED
 
 from espnet_lmkd.asr.taps import Taps, check_taps
 from espnet_lmkd.errors import InputError
