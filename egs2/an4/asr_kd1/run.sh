@@ -12,5 +12,6 @@ set -euo pipefail
     --asr_configs "conf/small/train_asr_ctc.yaml conf/small/train_asr_kd_ctc_aed.yaml conf/small/train_asr_kd_ctc_interaed.yaml conf/small/train_asr_kd_ctc_interaed_hard.yaml" \
     --control_config conf/small/train_asr_kd_ctc_interaed.yaml \
     --seeds "1 2 3" \
+    --asr_args "--max_epoch 25 --keep_nbest_models 5 --scheduler_conf warmup_steps_list=[0,300,1900]" \
     --train_nj 2 \
     "$@"
