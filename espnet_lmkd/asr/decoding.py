@@ -6,9 +6,8 @@ import json
 import logging
 import time
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional
+from typing import List, NamedTuple, Optional
 
-import soundfile
 import torch
 import yaml
 from espnet2.bin.asr_inference import Speech2Text
@@ -18,7 +17,8 @@ from tqdm import tqdm
 import espnet_lmkd.asr.task  # noqa: F401  models of this pack load by name
 from espnet_lmkd.asr.compat import TooShortUttError
 from espnet_lmkd.asr.ctc_greedy import ctc_greedy
-from espnet_lmkd.data.directory import read_table, write_lines, write_table
+from espnet_lmkd.asr.inputs import read_input, read_inputs
+from espnet_lmkd.data.directory import write_lines, write_table
 from espnet_lmkd.errors import InputError
 
 SEARCHES = ("ctc_greedy", "beam")
@@ -153,8 +153,8 @@ class Recogniser:
         self.sample_rate = parse_size(str(conf.get("fs", 16000)))
 
     def __call__(self, speech) -> Hypothesis:
-        """Recognise (N,) float32 samples; raises ESPnet's `TooShortUttError`."""
-        if len(speech) < SHORTEST * self.sample_rate:
+        """Recognise (N,) samples or (T, E) features, or raise `TooShortUttError`."""
+        if speech.ndim == 1 and len(speech) < SHORTEST * self.sample_rate:
             shortest = int(SHORTEST * self.sample_rate)
             raise TooShortUttError("too short to decode", len(speech), shortest)
         if self.options.search == "ctc_greedy":
@@ -197,27 +197,6 @@ def check_checkpoint(model: torch.nn.Module, path, prefix: str = "") -> None:
         )
 
 
-def read_speech(path, sample_rate: int):
-    """Return (N,) float32 samples of a mono file at the student's sample rate."""
-    speech, rate = soundfile.read(path, dtype="float32")
-    if speech.ndim != 1 or rate != sample_rate:
-        raise InputError(
-            f"{path}: mono at {sample_rate} Hz was wanted, got shape {speech.shape} at "
-            f"{rate} Hz; convert it (stage 3)"
-        )
-    return speech
-
-
-def read_wavs(data_dir, num_utts: Optional[int] = None) -> Dict[str, str]:
-    """Return utterance -> file; `num_utts` takes that many, evenly spread."""
-    wavs = read_table(Path(data_dir) / "wav.scp")
-    if num_utts is None or num_utts >= len(wavs):
-        return wavs
-    utterances = list(wavs)
-    chosen = [utterances[i * len(wavs) // num_utts] for i in range(num_utts)]
-    return {utterance: wavs[utterance] for utterance in chosen}
-
-
 def decode_set(
     recogniser: Recogniser, data_dir, output_dir, num_utts: Optional[int] = None
 ) -> None:
@@ -229,24 +208,24 @@ def decode_set(
 
     Args:
         recogniser: model and search.
-        data_dir: with `wav.scp`.
+        data_dir: with `wav.scp`, or with `feats.scp` of dumped features.
         output_dir: `<experiment>/<decode tag>/<test set>`.
         num_utts: decode only so many, evenly spread.
     """
     output_dir = Path(output_dir)
-    wavs = read_wavs(data_dir, num_utts)
+    inputs = read_inputs(data_dir, num_utts)
     done = {
         "options": dataclasses.asdict(recogniser.options),
         "files": {str(p): _version(p) for p in recogniser.files},
-        "wavs": hashlib.sha256(json.dumps(wavs).encode()).hexdigest(),
+        "inputs": hashlib.sha256(json.dumps(inputs.files).encode()).hexdigest(),
     }
     report = output_dir / "rtf.json"
     if report.is_file() and json.loads(report.read_text()).get("decoded") == done:
         logging.warning(f"{output_dir}: already decoded")
         return
     hypotheses, too_short, audio, compute = {}, [], 0.0, 0.0
-    for utterance, path in tqdm(wavs.items(), desc=str(output_dir), unit="utt"):
-        speech = read_speech(path, recogniser.sample_rate)
+    for utterance, path in tqdm(inputs.files.items(), desc=str(output_dir), unit="utt"):
+        speech = read_input(path, recogniser.sample_rate)
         start = time.perf_counter()
         try:
             hypotheses[utterance] = recogniser(speech)
@@ -254,7 +233,7 @@ def decode_set(
             hypotheses[utterance] = Hypothesis("", [], [], 0.0)
             too_short.append(utterance)
         compute += time.perf_counter() - start
-        audio += len(speech) / recogniser.sample_rate
+        audio += inputs.seconds.get(utterance, len(speech) / recogniser.sample_rate)
     if too_short:
         logging.warning(
             f"{data_dir}: {len(too_short)} utterances are too short for the encoder "

@@ -9,7 +9,8 @@ import yaml
 from tqdm import tqdm
 
 from espnet_lmkd.asr.compat import TooShortUttError
-from espnet_lmkd.asr.decoding import Recogniser, SearchOptions, read_speech, read_wavs
+from espnet_lmkd.asr.decoding import Recogniser, SearchOptions
+from espnet_lmkd.asr.inputs import read_input, read_inputs
 from espnet_lmkd.data.directory import read_table, write_lines
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.scoring.counts import count_errors
@@ -68,10 +69,10 @@ def tune(
             f"search: {options.search} has no weights to tune; give search: beam"
         )
     references = read_table(Path(data_dir) / "text")
-    wavs = read_wavs(data_dir, num_utts)
+    files = read_inputs(data_dir, num_utts).files
     results = []
     tried = sorted(candidates(options, grid), key=dataclasses.astuple)
-    progress = tqdm(total=len(tried) * len(wavs), desc="tuning", unit="utt")
+    progress = tqdm(total=len(tried) * len(files), desc="tuning", unit="utt")
     for beam_size, group in itertools.groupby(tried, lambda o: o.beam_size):
         group = list(group)
         every_scorer = dataclasses.replace(
@@ -81,10 +82,10 @@ def tune(
         )
         recogniser = Recogniser(options=every_scorer, **model_files)
         errors, words = [0] * len(group), 0
-        for utterance, path in wavs.items():
+        for utterance, path in files.items():
             reference = references[utterance].split()
             words += len(reference)
-            speech = read_speech(path, recogniser.sample_rate)
+            speech = read_input(path, recogniser.sample_rate)
             for index, candidate in enumerate(group):
                 set_weights(recogniser, candidate)
                 try:

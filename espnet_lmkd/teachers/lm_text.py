@@ -25,7 +25,7 @@ def split_sentences(lines, encode, max_tokens):
     """Split sentences into token ids to train on and, one in fifty, to hold out.
 
     The sentences of the smallest hashes are held out, with all their copies: one at
-    least and 500 at most.
+    least and 200 at most.
 
     Args:
         lines: The sentences.
@@ -40,7 +40,7 @@ def split_sentences(lines, encode, max_tokens):
     """
     encoded = {line: encode(line) for line in dict.fromkeys(lines)}
     encoded = {x: ids for x, ids in encoded.items() if 0 < len(ids) <= max_tokens}
-    count = min(500, max(1, len(encoded) // 50))
+    count = min(200, max(1, len(encoded) // 50))
     held_out = set(sorted(encoded, key=text_hash)[:count])
     train = [encoded[x] for x in lines if x in encoded and x not in held_out]
     if not train:

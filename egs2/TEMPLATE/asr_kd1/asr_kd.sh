@@ -31,6 +31,8 @@ valid_set=          # required
 test_sets=          # required; space separated, decoded whole and only once trained
 local_data_opts=    # passed to local/data.sh
 speed_perturb_factors=  # e.g. "0.9 1.1"; empty: none
+speech_encoder=     # folder or hub id: students take this frozen encoder's outputs as features
+speech_encoder_opts="--stack 4"  # more of dump_features; the stack of 4 makes 12.5 frames a second
 fs=16000
 min_wav_duration=0.1  # seconds
 max_wav_duration=30
@@ -76,7 +78,9 @@ add_vocab_size() {  # ESPnet wants "length,vocabulary" of each text
 }
 run_stage() { [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ] && [ "$2" != true ]; }
 
-data_feats=${dumpdir}/raw
+feats_tag=raw speech=wav.scp,speech,sound
+[ -z "${speech_encoder}" ] || { feats_tag=$(basename "${speech_encoder}"); speech=feats.scp,speech,npy; }
+data_feats=${dumpdir}/${feats_tag}
 full_train_set=${train_set}${speed_perturb_factors:+_sp}
 read -r -a eval_sets <<<"${valid_set} ${test_sets}"
 device=$([ "${ngpu}" -gt 0 ] && echo cuda || echo cpu)
@@ -100,35 +104,11 @@ esac
 token_list=${token_dir}/tokens.txt
 tokenizer_opts+=(--token_list "${token_list}")
 store=${dumpdir}/targets/$(basename "${teacher_dir}")_${target}_k${top_k}_t${temperature}${target_tag}/${train_set}
-stats_dir=${expdir}/asr_stats_raw_${lang}_${token_tag}${speed_perturb_factors:+_sp}
+stats_dir=${expdir}/asr_stats_${feats_tag}_${lang}_${token_tag}${speed_perturb_factors:+_sp}
 lm_exp=${expdir}/lm_$(basename "${lm_config}" .yaml)_${token_tag}
 lm_stats=${expdir}/lm_stats_${token_tag}
 
-# An experiment is a configuration, a seed and a store of targets.
-read -r -a config_list <<<"${asr_configs}"
-decode_tag=$(basename "${inference_config}" .yaml)
-lm_decode_tag=$(basename "${lm_inference_config}" .yaml)
-exps=() configs=() exp_seeds=() stores=() systems=() baselines=()
-add_experiments() {  # configuration, suffix of its name, store
-    local seed name
-    name=$(basename "$1" .yaml)
-    name=${name#train_asr_}$2
-    [ -f "$1" ] || die "--asr_configs, --control_config: $1 does not exist"
-    for seed in ${seeds}; do
-        exps+=("${expdir}/asr_${name}_raw_${lang}_${token_tag}${speed_perturb_factors:+_sp}${asr_suffix}_seed${seed}")
-        configs+=("$1") exp_seeds+=("${seed}") stores+=("$3")
-        systems+=("${name}=${exps[-1]}:${decode_tag}")
-    done
-}
-for config in "${config_list[@]}"; do
-    add_experiments "${config}" "" "${store}"
-    [ "${#baselines[@]}" -gt 0 ] || baselines=("${exps[@]}")
-done
-[ -z "${control_config}" ] || add_experiments "${control_config}" _shuffled "${store}_shuffled"
-[ "$(printf '%s\n' "${exps[@]}" | sort -u | wc -l)" = "${#exps[@]}" ] || die "two --asr_configs have the same file name; they would share ${expdir}/asr_<name>"
-if "${use_lm}"; then
-    for exp in "${baselines[@]}"; do systems+=("${systems[0]%%=*}+lm=${exp}:${lm_decode_tag}"); done
-fi
+. scripts/experiments.sh  # exps, configs, exp_seeds, stores, systems, baselines
 
 if run_stage 1 "${skip_data_prep}"; then
     log "Stage 1: data directories by local/data.sh ${local_data_opts}"
@@ -143,11 +123,15 @@ if run_stage 2 "${skip_data_prep}" && [ -n "${speed_perturb_factors}" ]; then
 fi
 
 if run_stage 3 "${skip_data_prep}"; then
-    log "Stage 3: ${fs} Hz flac of ${min_wav_duration}-${max_wav_duration} s: data/ -> ${data_feats}/"
+    log "Stage 3: ${fs} Hz flac of ${min_wav_duration}-${max_wav_duration} s: data/ -> ${dumpdir}/raw/"
     for dset in "${full_train_set}" "${eval_sets[@]}"; do
         length_opts=(--min_seconds "${min_wav_duration}" --max_seconds "${max_wav_duration}")
         [[ " ${test_sets} " != *" ${dset} "* ]] || length_opts=(--min_seconds 0 --max_seconds inf)  # all of a test set
-        ${python} -m espnet_lmkd.bin.format_data --data_dir "data/${dset}" --out "${data_feats}/${dset}" --fs "${fs}" "${length_opts[@]}" --nj "${nj}"
+        ${python} -m espnet_lmkd.bin.format_data --data_dir "data/${dset}" --out "${dumpdir}/raw/${dset}" --fs "${fs}" "${length_opts[@]}" --nj "${nj}"
+        [ -n "${speech_encoder}" ] || continue
+        # shellcheck disable=SC2086
+        ${cuda_cmd} --gpu "${ngpu}" "${data_feats}/${dset}.log" ${python} -m espnet_lmkd.bin.dump_features --data_dir "${dumpdir}/raw/${dset}" \
+            --out "${data_feats}/${dset}" --encoder "${speech_encoder}" --device "${device}" ${speech_encoder_opts}
     done
 fi
 
@@ -192,9 +176,9 @@ if run_stage 7 "${skip_teacher}"; then
 fi
 
 asr_data_opts=(
-    --valid_data_path_and_name_and_type "${data_feats}/${valid_set}/wav.scp,speech,sound"
+    --valid_data_path_and_name_and_type "${data_feats}/${valid_set}/${speech}"
     --valid_data_path_and_name_and_type "${data_feats}/${valid_set}/text,text,text"
-    --train_data_path_and_name_and_type "${data_feats}/${full_train_set}/wav.scp,speech,sound"
+    --train_data_path_and_name_and_type "${data_feats}/${full_train_set}/${speech}"
     --train_data_path_and_name_and_type "${data_feats}/${full_train_set}/text,text,text"
     --use_preprocessor true "${tokenizer_opts[@]}" "${special_tokens[@]}" --ngpu "${ngpu}")
 lm_opts=(--config "${lm_config}" --use_preprocessor true "${tokenizer_opts[@]}" --ngpu "${ngpu}"

@@ -99,7 +99,7 @@ def test_parameters_are_those_of_the_deployed_model(world):
 def test_beam_is_espnets_own(world, name):
     from espnet2.bin.asr_inference import Speech2Text
 
-    from espnet_lmkd.asr.decoding import read_speech
+    from espnet_lmkd.asr.inputs import read_input
 
     ours = recogniser(world, name, search="beam", beam_size=3, lm_weight=0.5)
     given = {key: str(path) for key, path in files(world, name).items()}
@@ -112,7 +112,7 @@ def test_beam_is_espnets_own(world, name):
         ctc_weight=1.0,
         lm_weight=0.5,
     )
-    speech = read_speech(world / "s1-a.wav", 16_000)
+    speech = read_input(world / "s1-a.wav", 16_000)
     result = stock(speech)
     expected = (result[0] if name == "asr_inter" else result)[0]
     found = ours(speech)
@@ -121,11 +121,12 @@ def test_beam_is_espnets_own(world, name):
 
 
 def test_tuned_weights_are_those_of_a_fresh_search(world, tmp_path, capsys):
-    from espnet_lmkd.asr.decoding import SearchOptions, read_speech
+    from espnet_lmkd.asr.decoding import SearchOptions
+    from espnet_lmkd.asr.inputs import read_input
     from espnet_lmkd.asr.tuning import set_weights
 
     fresh = options(search="beam", beam_size=3, lm_weight=0.7, penalty=0.5)
-    speech = read_speech(world / "s1-a.wav", 16_000)
+    speech = read_input(world / "s1-a.wav", 16_000)
     expected = recogniser(world, **dataclasses.asdict(fresh))(speech)
     tuned = recogniser(world, search="beam", beam_size=3, lm_weight=1.0, penalty=1.0)
     assert tuned(speech) != expected
@@ -165,7 +166,8 @@ def test_checkpoint_of_another_model_is_refused(world, tmp_path):
 
 
 def test_what_does_not_fit_is_refused(world, tmp_path):
-    from espnet_lmkd.asr.decoding import Recogniser, SearchOptions, read_speech
+    from espnet_lmkd.asr.decoding import Recogniser, SearchOptions
+    from espnet_lmkd.asr.inputs import read_input
 
     with pytest.raises(InputError, match="attention decoder"):
         recogniser(world, search="beam", ctc_weight=0.3)
@@ -184,7 +186,7 @@ def test_what_does_not_fit_is_refused(world, tmp_path):
         given = dict(files(world), lm_train_config=tmp_path / "config.yaml")
         Recogniser(options=options(search="beam", lm_weight=0.3), **given)
     with pytest.raises(InputError, match="mono at 8000 Hz"):
-        read_speech(world / "s1-a.wav", 8000)
+        read_input(world / "s1-a.wav", 8000)
     for content, message in (
         ("beam: 3", "unknown option .'beam'"),
         ("search: viterbi", "unknown search 'viterbi'"),

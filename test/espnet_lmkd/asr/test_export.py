@@ -52,9 +52,10 @@ def world(tmp_path_factory):
 
 
 def test_stock_espnet_decodes_alike_without_this_pack(world, tmp_path):
-    from espnet_lmkd.asr.decoding import Recogniser, SearchOptions, read_speech
+    from espnet_lmkd.asr.decoding import Recogniser, SearchOptions
+    from espnet_lmkd.asr.inputs import read_input
 
-    speech = read_speech(world / "s1-a.wav", 16_000)
+    speech = read_input(world / "s1-a.wav", 16_000)
     expected = {}
     for name, weight in (("inter", 1.0), ("decoder", 0.4)):
         exp = world / f"asr_{name}"

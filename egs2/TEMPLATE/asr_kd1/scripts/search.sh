@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Try a configuration with learning rates and distiller weights times each factor, one seed,
+# and print the table of the development set; no test set is decoded.
+#   scripts/search.sh <config> "<learning-rate factors>" "<weight factors>" [options of run.sh]
+# The variants lie in exp/search/; train the chosen one with --asr_configs.
+set -euo pipefail
+
+[ "$#" -ge 3 ] || { sed -n 's/^# //p' "$0" >&2; exit 2; }
+config=$1 lr_factors=$2 weight_factors=$3
+shift 3
+# shellcheck source=/dev/null
+. ./path.sh
+
+variants=$(python3 - "${config}" "${lr_factors}" "${weight_factors}" <<'PYTHON'
+import sys
+from itertools import product
+from pathlib import Path
+
+import yaml
+
+config, lr_factors, weight_factors = sys.argv[1:]
+for lr, weight in product(lr_factors.split(), weight_factors.split()):
+    conf = yaml.safe_load(Path(config).read_text())
+    conf["optim_conf"]["lr"] *= float(lr)
+    rates = conf["scheduler_conf"].get("warmup_lr_list", [])
+    if rates:
+        conf["scheduler_conf"]["warmup_lr_list"] = [float(lr) * x for x in rates]
+    distillers = conf["model_conf"].get("distillers", [])
+    for distiller in distillers:
+        distiller["weight"] *= float(weight)
+    name = f"{Path(config).stem}_lr{lr}" + (f"_weight{weight}" if distillers else "")
+    path = Path("exp/search", f"{name}.yaml")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(conf, sort_keys=False))
+    print(path)
+PYTHON
+)
+./run.sh "$@" --stage 11 --asr_configs "$(sort -u <<<"${variants}" | tr '\n' ' ')" --control_config "" \
+    --seeds 1 --use_lm false --test_sets " " --skip_packing true --asr_suffix _search
