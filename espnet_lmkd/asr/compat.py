@@ -1,16 +1,10 @@
 """Imports that moved between ESPnet 202511 and 202609: one place that knows both."""
 
 try:
-    from espnet2.legacy.nets.pytorch_backend.transformer.label_smoothing_loss import (
-        LabelSmoothingLoss,
-    )
     from espnet2.legacy.nets.pytorch_backend.transformer.subsampling import (
         TooShortUttError,
     )
 except ModuleNotFoundError:
-    from espnet.nets.pytorch_backend.transformer.label_smoothing_loss import (
-        LabelSmoothingLoss,
-    )
     from espnet.nets.pytorch_backend.transformer.subsampling import TooShortUttError
 
-__all__ = ["LabelSmoothingLoss", "TooShortUttError"]
+__all__ = ["TooShortUttError"]

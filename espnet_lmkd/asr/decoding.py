@@ -216,7 +216,7 @@ def decode_set(
     inputs = read_inputs(data_dir, num_utts)
     done = {
         "options": dataclasses.asdict(recogniser.options),
-        "files": {str(p): _version(p) for p in recogniser.files},
+        "files": {str(p): version(p) for p in recogniser.files},
         "inputs": hashlib.sha256(json.dumps(inputs.files).encode()).hexdigest(),
     }
     report = output_dir / "rtf.json"
@@ -262,7 +262,7 @@ def decode_set(
     write_lines(report, [json.dumps(rtf, indent=2)])
 
 
-def _version(path: Path) -> List[int]:
+def version(path) -> List[int]:
     """Return size and time of a file: another checkpoint is decoded again."""
-    status = path.stat()
+    status = Path(path).stat()
     return [status.st_size, status.st_mtime_ns]

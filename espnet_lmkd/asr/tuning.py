@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 from pathlib import Path
 from typing import Dict, Iterable, List, Tuple
 
@@ -9,7 +10,7 @@ import yaml
 from tqdm import tqdm
 
 from espnet_lmkd.asr.compat import TooShortUttError
-from espnet_lmkd.asr.decoding import Recogniser, SearchOptions
+from espnet_lmkd.asr.decoding import Recogniser, SearchOptions, version
 from espnet_lmkd.asr.inputs import read_input, read_inputs
 from espnet_lmkd.data.directory import read_table, write_lines
 from espnet_lmkd.errors import InputError
@@ -99,15 +100,36 @@ def tune(
     return sorted(results, key=lambda result: result[1])
 
 
-def write_tuned(output_dir, results: List[Tuple[SearchOptions, float]]) -> str:
-    """Write the best options as `decode_tuned.yaml`, all as `decode_tuned.md`."""
+def tune_once(output_dir, model_files, options, grid, data_dir, num_utts=None) -> str:
+    """Write the best options as `decode_tuned.yaml` and return the table of all.
+
+    Nothing is decoded again where the same files and grid were tuned before.
+
+    Args:
+        output_dir: gets `decode_tuned.{yaml,md,json}`.
+        model_files, options, grid, data_dir, num_utts: as for `tune`.
+    """
     output_dir = Path(output_dir)
+    done = {
+        "options": dataclasses.asdict(options),
+        "grid": grid,
+        "data": [str(data_dir), num_utts],
+        "files": {
+            str(path): version(path)
+            for name, path in model_files.items()
+            if name != "device" and path is not None and Path(path).is_file()
+        },
+    }
+    record, table = output_dir / "decode_tuned.json", output_dir / "decode_tuned.md"
+    if record.is_file() and json.loads(record.read_text()) == done:
+        return table.read_text().rstrip()
+    results = tune(model_files, options, grid, data_dir, num_utts)
     header = ["beam_size", "lm_weight", "penalty", "WER %"]
     rows = [[o.beam_size, o.lm_weight, o.penalty, f"{wer:.2f}"] for o, wer in results]
-    table = markdown(header, rows)
-    write_lines(output_dir / "decode_tuned.md", [table])
+    write_lines(table, [markdown(header, rows)])
     best, wer = results[0]
     comment = f"# the best of {len(results)} on the development set, WER {wer:.2f} %"
     content = yaml.safe_dump(dataclasses.asdict(best), sort_keys=False).rstrip()
     write_lines(output_dir / "decode_tuned.yaml", [comment, content])
-    return table
+    write_lines(record, [json.dumps(done)])
+    return table.read_text().rstrip()

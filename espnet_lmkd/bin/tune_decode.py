@@ -50,8 +50,8 @@ def main(cmd=None):
     }
     names = ("beam_size", "lm_weight", "penalty")
     grid = {name: getattr(args, name) for name in names}
-    results = tuning.tune(model_files, options, grid, args.data_dir, args.num_utts)
-    print(tuning.write_tuned(args.output_dir, results))
+    inputs = (model_files, options, grid, args.data_dir, args.num_utts)
+    print(tuning.tune_once(args.output_dir, *inputs))
 
 
 if __name__ == "__main__":

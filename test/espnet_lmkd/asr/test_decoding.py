@@ -120,7 +120,9 @@ def test_beam_is_espnets_own(world, name):
     assert found.score == float(expected[3].score)
 
 
-def test_tuned_weights_are_those_of_a_fresh_search(world, tmp_path, capsys):
+def test_tuned_weights_are_those_of_a_fresh_search(
+    world, tmp_path, capsys, monkeypatch
+):
     from espnet_lmkd.asr.decoding import SearchOptions
     from espnet_lmkd.asr.inputs import read_input
     from espnet_lmkd.asr.tuning import set_weights
@@ -136,7 +138,7 @@ def test_tuned_weights_are_those_of_a_fresh_search(world, tmp_path, capsys):
     config = tmp_path / "beam.yaml"
     config.write_text("search: beam\n")
     given = files(world)
-    tune_decode.main(
+    command = (
         ["--asr_train_config", str(given["train_config"])]
         + ["--asr_model_file", str(given["model_file"]), "--config", str(config)]
         + ["--lm_train_config", str(given["lm_train_config"])]
@@ -144,6 +146,7 @@ def test_tuned_weights_are_those_of_a_fresh_search(world, tmp_path, capsys):
         + ["--lm_weight", "0.0", "0.7", "--penalty", "0.0", "--beam_size", "2", "3"]
         + ["--data_dir", str(world / "dump" / "test"), "--output_dir", str(tmp_path)]
     )
+    tune_decode.main(command)
     table = capsys.readouterr().out.strip().split("\n")
     assert len(table) == 2 + 4
     best = SearchOptions.from_yaml(tmp_path / "decode_tuned.yaml")
@@ -151,6 +154,11 @@ def test_tuned_weights_are_those_of_a_fresh_search(world, tmp_path, capsys):
     assert first[:2] == [str(best.beam_size), str(best.lm_weight)]
     rates = [float(line.strip("|").split("|")[3]) for line in table[2:]]
     assert rates == sorted(rates)
+
+    # Again: nothing is decoded, the same table is printed.
+    monkeypatch.setattr("espnet_lmkd.asr.tuning.tune", None)
+    tune_decode.main(command)
+    assert capsys.readouterr().out.strip().split("\n") == table
 
 
 def test_checkpoint_of_another_model_is_refused(world, tmp_path):
