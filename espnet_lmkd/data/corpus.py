@@ -1,5 +1,6 @@
 """From a corpus's tables to its sets of utterances and its text for language models."""
 
+import hashlib
 from pathlib import Path
 
 from espnet_lmkd.data.directory import validate, write_directory, write_lines
@@ -30,6 +31,23 @@ def hold_out_speakers(gender, number):
     speakers = sorted(gender, key=lambda speaker: (gender[speaker], speaker))
     step = len(speakers) / number
     return {speakers[int((k + 0.5) * step)] for k in range(number)}
+
+
+def choose_percent(utterances, percent):
+    """Choose this part of the utterances, always the same; a smaller part lies within.
+
+    Args:
+        utterances: List of ids.
+        percent: 1 .. 100.
+
+    Example:
+        >>> choose_percent(["a", "b", "c", "d"], 50)
+        ['c', 'd']
+    """
+    if not 1 <= percent <= 100:
+        raise InputError(f"{percent} % of the utterances: 1 to 100 was wanted")
+    by_hash = sorted(utterances, key=lambda x: hashlib.sha256(x.encode()).digest())
+    return sorted(by_hash[: max(1, len(utterances) * percent // 100)])
 
 
 def write_sets(out, tables, sets):

@@ -82,6 +82,7 @@ feats_tag=raw speech=wav.scp,speech,sound
 [ -z "${speech_encoder}" ] || { feats_tag=$(basename "${speech_encoder}"); speech=feats.scp,speech,npy; }
 data_feats=${dumpdir}/${feats_tag}
 full_train_set=${train_set}${speed_perturb_factors:+_sp}
+set_tag=${full_train_set#train}  # train_10_sp: names of experiments end in _10_sp
 read -r -a eval_sets <<<"${valid_set} ${test_sets}"
 device=$([ "${ngpu}" -gt 0 ] && echo cuda || echo cpu)
 ! "${use_lm}" || [ "${token_type}" != hugging_face ] || die "--use_lm needs --token_type bpe or char: ESPnet's LM ends sentences with the last token, not [SEP]"
@@ -104,7 +105,7 @@ esac
 token_list=${token_dir}/tokens.txt
 tokenizer_opts+=(--token_list "${token_list}")
 store=${dumpdir}/targets/$(basename "${teacher_dir}")_${target}_k${top_k}_t${temperature}${target_tag}/${train_set}
-stats_dir=${expdir}/asr_stats_${feats_tag}_${lang}_${token_tag}${speed_perturb_factors:+_sp}
+stats_dir=${expdir}/asr_stats_${feats_tag}_${lang}_${token_tag}${set_tag}
 lm_exp=${expdir}/lm_$(basename "${lm_config}" .yaml)_${token_tag}
 lm_stats=${expdir}/lm_stats_${token_tag}
 

@@ -96,6 +96,18 @@ def test_librispeech_layout(libri, tmp_path):
     assert again.read_text("utf-8") == first
 
 
+def test_librispeech_parts_of_the_training_set_are_nested(libri, tmp_path):
+    options = ["--train_percents", "20", "50"]
+    succeed(
+        run_data_sh("mini_librispeech", tmp_path, *options, MINI_LIBRISPEECH=libri)
+    )
+    part, half, train = (
+        set(read_table(tmp_path / "data" / name / "text"))
+        for name in ("train_20", "train_50", "train")
+    )
+    assert part < half < train and (len(part), len(half), len(train)) == (2, 5, 10)
+
+
 def test_librispeech_says_what_is_wrong(libri, tmp_path):
     def run():
         return run_data_sh("mini_librispeech", tmp_path / "r", MINI_LIBRISPEECH=libri)

@@ -11,7 +11,7 @@ add_experiments() {  # configuration, suffix of its name, store
     name=${name#train_asr_}$2
     [ -f "$1" ] || die "--asr_configs, --control_config: $1 does not exist"
     for seed in ${seeds}; do
-        exps+=("${expdir}/asr_${name}_${feats_tag}_${lang}_${token_tag}${speed_perturb_factors:+_sp}${asr_suffix}_seed${seed}")
+        exps+=("${expdir}/asr_${name}_${feats_tag}_${lang}_${token_tag}${set_tag}${asr_suffix}_seed${seed}")
         configs+=("$1") exp_seeds+=("${seed}") stores+=("$3")
         systems+=("${name}=${exps[-1]}:${decode_tag}")
     done

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Try a configuration with learning rates and distiller weights times each factor, one seed,
 # and print the table of the development set; no test set is decoded.
-#   scripts/search.sh <config> "<learning-rate factors>" "<weight factors>" [options of run.sh]
+#   scripts/search.sh <run.sh> <config> "<learning-rate factors>" "<weight factors>" [options of run.sh]
 # The variants lie in exp/search/; train the chosen one with --asr_configs.
 set -euo pipefail
 
-[ "$#" -ge 3 ] || { sed -n 's/^# //p' "$0" >&2; exit 2; }
-config=$1 lr_factors=$2 weight_factors=$3
-shift 3
+[ "$#" -ge 4 ] || { sed -n 's/^# //p' "$0" >&2; exit 2; }
+run=$1 config=$2 lr_factors=$3 weight_factors=$4
+shift 4
 # shellcheck source=/dev/null
 . ./path.sh
 
@@ -35,5 +35,5 @@ for lr, weight in product(lr_factors.split(), weight_factors.split()):
     print(path)
 PYTHON
 )
-./run.sh "$@" --stage 11 --asr_configs "$(sort -u <<<"${variants}" | tr '\n' ' ')" --control_config "" \
+"./${run#./}" "$@" --stage 11 --asr_configs "$(sort -u <<<"${variants}" | tr '\n' ' ')" --control_config "" \
     --seeds 1 --use_lm false --test_sets " " --skip_packing true --asr_suffix _search

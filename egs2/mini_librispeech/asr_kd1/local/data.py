@@ -4,7 +4,12 @@ import argparse
 import itertools
 from pathlib import Path
 
-from espnet_lmkd.data.corpus import hold_out_speakers, write_lm_text, write_sets
+from espnet_lmkd.data.corpus import (
+    choose_percent,
+    hold_out_speakers,
+    write_lm_text,
+    write_sets,
+)
 from espnet_lmkd.data.overlap import read_sentences
 from espnet_lmkd.errors import InputError, exits_cleanly
 
@@ -62,13 +67,20 @@ def get_parser():
     parser.add_argument("--corpus", required=True, help="LibriSpeech folder")
     parser.add_argument("--lm_text", default="", help="text, one sentence a line")
     parser.add_argument("--num_dev_speakers", type=int, default=3)
+    parser.add_argument(
+        "--train_percents",
+        nargs="*",
+        type=int,
+        default=[],
+        help="also write train_<percent>, for experiments with fewer transcripts",
+    )
     parser.add_argument("--out", default="data", help="folder to write")
     return parser
 
 
 @exits_cleanly
 def main(cmd=None):
-    """Write train, dev, test, unlabelled and local/lm_train.txt."""
+    """Write train, dev, test, unlabelled, local/lm_train.txt and parts of train."""
     args = get_parser().parse_args(cmd)
     corpus = Path(args.corpus)
     test_part = next((p for p in TEST_PARTS if (corpus / p).is_dir()), None)
@@ -86,6 +98,8 @@ def main(cmd=None):
     sets = {"train": [], "dev": []}
     for utterance, speaker in train["utt2spk"].items():
         sets["dev" if speaker in dev_speakers else "train"].append(utterance)
+    for percent in args.train_percents:
+        sets[f"train_{percent}"] = choose_percent(sets["train"], percent)
     write_sets(args.out, train, sets)
     write_sets(args.out, test, {"test": list(test["text"])})
     seen = set(speakers)
