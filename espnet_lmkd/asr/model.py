@@ -6,7 +6,7 @@ import torch
 from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.torch_utils.device_funcs import force_gatherable
 
-from espnet_lmkd.asr.taps import Taps, check_taps
+from espnet_lmkd.asr.taps import Taps, check_taps, decoder_size
 from espnet_lmkd.distillers.abs_distiller import StudentSpec
 from espnet_lmkd.distillers.weighted import build_distillers
 from espnet_lmkd.errors import InputError
@@ -36,6 +36,7 @@ class LMKDASRModel(ESPnetASRModel):
             sos=self.sos,
             eos=self.eos,
             blank=self.blank_id,
+            decoder_size=decoder_size(self),
         )
         self.distillers = build_distillers(distillers, student)
         methods = [entry.distiller for entry in self.distillers.values()]

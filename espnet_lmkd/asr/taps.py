@@ -1,6 +1,6 @@
 """Read a student's activations while ESPnet's own forward pass runs."""
 
-from typing import Dict, Iterable
+from typing import Dict, Iterable, Optional
 
 import torch
 
@@ -8,7 +8,17 @@ from espnet_lmkd.errors import InputError
 from espnet_lmkd.padded import Padded
 
 LAYER = "encoder_layer."
-FIXED = ("text", "encoder_out", "ctc_logits", "decoder_logits")
+DECODER = ("decoder_logits", "decoder_states")
+FIXED = ("text", "encoder_out", "ctc_logits", *DECODER)
+
+
+def decoder_size(model: torch.nn.Module) -> Optional[int]:
+    """Return the width of `decoder_states`, None where the student has none.
+
+    ESPnet's Transformer decoders have an `output_layer`, the others do not.
+    """
+    layer = getattr(model.decoder, "output_layer", None)
+    return None if layer is None else layer.in_features
 
 
 def check_taps(names: Iterable[str], model: torch.nn.Module) -> None:
@@ -29,6 +39,12 @@ def check_taps(names: Iterable[str], model: torch.nn.Module) -> None:
             raise InputError("tap 'ctc_logits' needs a student with ctc_weight > 0")
         elif name == "decoder_logits" and model.decoder is None:
             raise InputError("tap 'decoder_logits' needs a student with a decoder")
+        elif name == "decoder_states" and decoder_size(model) is None:
+            raise InputError(
+                "tap 'decoder_states' needs a student with an attention decoder of "
+                "ESPnet's Transformer family with its output layer (ctc_weight < 1), "
+                f"this one has {type(model.decoder).__name__}"
+            )
 
 
 class Taps:
@@ -59,6 +75,8 @@ class Taps:
             self._hook(model.ctc.ctc_lo, self._keep("ctc_logits"))
         if "decoder_logits" in self.names:
             self._hook(model.decoder, self._keep("decoder_logits"))
+        if "decoder_states" in self.names:
+            self._hook(model.decoder.output_layer, self._on_output_layer)
         return self
 
     def __exit__(self, *_):
@@ -78,7 +96,7 @@ class Taps:
                 data = self.seen[name]
             lengths = self.seen["lengths"]
             collected[name] = Padded(
-                data, text.lengths + 1 if name == "decoder_logits" else lengths
+                data, text.lengths + 1 if name in DECODER else lengths
             )
         return collected
 
@@ -101,6 +119,9 @@ class Taps:
             self.layers[index] = _states(output)
 
         return hook
+
+    def _on_output_layer(self, module, inputs, output):
+        self.seen.setdefault("decoder_states", inputs[0])
 
     def _keep(self, name):
         def hook(module, inputs, output):

@@ -20,7 +20,7 @@ from espnet_lmkd.distillers.interaed import BertKDDecoder
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.targets.check import check_store
 from espnet_lmkd.targets.schema import TARGETS
-from espnet_lmkd.targets.store import TargetReader
+from espnet_lmkd.targets.store import TargetReader, read_manifest
 from espnet_lmkd.targets.vocabulary import StudentTokenizer, read_token_list
 
 LOADER = "lmkd_target"
@@ -79,6 +79,7 @@ class ASRKDTask(espnet_asr.ASRTask):
             args = cls.get_parser().parse_args(cmd)
         if not (args.print_config or args.dry_run or args.collect_stats):
             add_targets(args)
+            complete_distillers(args)
             check_targets(args)
             check_resume(args)
         super().main(args=args)
@@ -99,6 +100,28 @@ def add_targets(args: argparse.Namespace) -> None:
         if name not in given:
             path = f"{args.target_store}/{name}.scp"
             args.train_data_path_and_name_and_type.append((path, name, LOADER))
+
+
+def complete_distillers(args: argparse.Namespace) -> None:
+    """Fill in what a store decides about its distiller, such as the teacher's width.
+
+    Raises:
+        InputError: the configuration says otherwise than the store.
+    """
+    triples = args.train_data_path_and_name_and_type
+    scps = {name: path for path, name, kind in triples if kind == LOADER}
+    for entry in args.model_conf.get("distillers", ()):
+        distiller = registry.get_class(entry.get("type", ""))
+        scp = next((scps[name] for name in distiller.targets if name in scps), None)
+        if scp is None:
+            continue
+        conf = entry.setdefault("conf", {})
+        for key, value in distiller.store_conf(read_manifest(Path(scp).parent)).items():
+            if conf.setdefault(key, value) != value:
+                raise InputError(
+                    f"distiller {entry['type']!r}: {key} is {conf[key]}, but the store "
+                    f"{Path(scp).parent} has {value}; leave the option out"
+                )
 
 
 def check_targets(args: argparse.Namespace) -> None:

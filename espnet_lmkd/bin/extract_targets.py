@@ -2,11 +2,15 @@
 
 import argparse
 
+from espnet_lmkd.alignment.spans import TEXT_CASES
 from espnet_lmkd.data.directory import read_table
 from espnet_lmkd.errors import InputError, exits_cleanly
-from espnet_lmkd.targets.schema import KINDS
+from espnet_lmkd.targets.schema import HIDDEN_DTYPES, KINDS
+from espnet_lmkd.targets.store import read_manifest
 from espnet_lmkd.targets.vocabulary import StudentTokenizer, read_token_list
 from espnet_lmkd.targets.writer import merge, write_shards
+
+CASE_HELP = "lower: for a cased teacher of its own tokens and upper-case text"
 
 
 def get_parser():
@@ -23,9 +27,23 @@ def get_parser():
     add("--bpemodel", help="SentencePiece model, or folder for hugging_face")
     add("--out", required=True, help="folder of the target store")
     add("--targets", choices=sorted(KINDS), default="teacher_topk")
-    add("--top_k", type=int, default=8, help="tokens kept at each position")
-    add("--temperature", type=float, default=1.0, help="divides the logits")
-    add("--layer", type=int, default=-1, help="layer of teacher_hidden")
+    add("--text_case", choices=sorted(TEXT_CASES), default="as_is", help=CASE_HELP)
+    topk = parser.add_argument_group(
+        "teacher_topk, of a masked LM on the student's tokens, and teacher_tokens_topk,"
+        " of one on its own"
+    )
+    topk.add_argument("--top_k", type=int, default=8, help="kept at each position")
+    topk.add_argument("--temperature", type=float, default=1.0, help="divides logits")
+    hidden = parser.add_argument_group("teacher_hidden, of any masked or causal LM")
+    hidden.add_argument(
+        "--layers", type=int, nargs="+", default=[-1], help="their mean; 0: embedding"
+    )
+    hidden.add_argument(
+        "--hidden_dtype",
+        choices=HIDDEN_DTYPES,
+        default="float16",
+        help="int8: half the size, error about 1 percent, shards are held in memory",
+    )
     add("--drop_too_long", action="store_true", help="else they are an error")
     add("--shard_size", type=int, default=1000, help="different texts in a shard")
     add("--nj", type=int, default=1, help="number of jobs")
@@ -50,36 +68,86 @@ def main(cmd=None):
     texts = read_table(args.text)
     token_list = read_token_list(args.token_list)
     student = StudentTokenizer(args.token_type, token_list, args.bpemodel)
-    from espnet_lmkd.teachers.extraction import plan_extraction
-    from espnet_lmkd.teachers.masked_lm import MaskedLMTeacher
-
-    teacher = MaskedLMTeacher.from_pretrained(
-        args.teacher,
-        token_list,
-        args.revision,
-        args.dtype,
-        needs_head=args.targets == "teacher_topk",
-        device=args.device,
-    )
-    plan, compute = plan_extraction(
-        teacher,
-        args.teacher,
+    plans = {
+        "teacher_topk": _plan_topk,
+        "teacher_hidden": _plan_hidden,
+        "teacher_tokens_topk": _plan_tokens_topk,
+    }
+    plan, compute = plans[args.targets](
+        args,
         student,
         texts,
-        kind=args.targets,
-        top_k=args.top_k,
-        temperature=args.temperature,
-        layer=args.layer,
         drop_too_long=args.drop_too_long,
         shard_size=args.shard_size,
     )
+    if plan.coverage:
+        print(plan.coverage, flush=True)
     if not args.merge:
         print(plan.check_disk(args.out), flush=True)
         job, nj = (args.job, args.nj) if args.job else (1, 1)
         write_shards(plan, args.out, compute, job, nj)
     if args.merge or args.job is None:
         merge(plan, args.out)
+        for name, storage in read_manifest(args.out)["storage"].items():
+            print(
+                f"{name}: {storage['bytes_per_token']:.1f} bytes a token, relative"
+                f" error {storage['relative_error']:.2%}"
+            )
         print(f"{args.out}: {len(plan.dropped)} utterances dropped, store complete")
+
+
+def _plan_topk(args, student, texts, **conf):
+    from espnet_lmkd.teachers.extraction import plan_topk
+    from espnet_lmkd.teachers.masked_lm import MaskedLMTeacher
+
+    teacher = MaskedLMTeacher.from_pretrained(
+        args.teacher, student.token_list, args.revision, args.dtype, device=args.device
+    )
+    return plan_topk(
+        teacher,
+        args.teacher,
+        student,
+        texts,
+        args.top_k,
+        args.temperature,
+        **conf,
+    )
+
+
+def _plan_tokens_topk(args, student, texts, **conf):
+    from espnet_lmkd.teachers.extraction import plan_tokens_topk
+    from espnet_lmkd.teachers.masked_lm import MaskedLMTeacher
+
+    teacher = MaskedLMTeacher.from_pretrained(
+        args.teacher, None, args.revision, args.dtype, device=args.device
+    )
+    return plan_tokens_topk(
+        teacher,
+        args.teacher,
+        texts,
+        args.top_k,
+        args.temperature,
+        args.text_case,
+        **conf,
+    )
+
+
+def _plan_hidden(args, student, texts, **conf):
+    from espnet_lmkd.teachers.extraction import plan_hidden
+    from espnet_lmkd.teachers.hidden_states import HiddenStateTeacher
+
+    teacher = HiddenStateTeacher.from_pretrained(
+        args.teacher, args.revision, args.dtype, layers=args.layers, device=args.device
+    )
+    return plan_hidden(
+        teacher,
+        args.teacher,
+        student,
+        texts,
+        args.text_case,
+        args.hidden_dtype,
+        **conf,
+    )
 
 
 if __name__ == "__main__":

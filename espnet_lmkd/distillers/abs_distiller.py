@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Dict, Mapping, Sequence, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 import torch
 
@@ -18,6 +18,7 @@ class StudentSpec:
         encoder_size: D, width of the encoder output.
         num_layers: encoder layers; taps count them from 1.
         sos, eos, blank: token ids.
+        decoder_size: width of the tap `decoder_states`, None for a student without it.
     """
 
     vocab_size: int
@@ -26,6 +27,7 @@ class StudentSpec:
     sos: int
     eos: int
     blank: int = 0
+    decoder_size: Optional[int] = None
 
 
 class AbsDistiller(torch.nn.Module, ABC):
@@ -37,7 +39,9 @@ class AbsDistiller(torch.nn.Module, ABC):
 
     Student taps: `text` (B, L) token ids, `encoder_out` (B, T, D),
     `encoder_layer.<k>` (B, T, D) normalised output of layer k = 1, 2, ...,
-    `ctc_logits` (B, T, V), `decoder_logits` (B, L+1, V).
+    `ctc_logits` (B, T, V), `decoder_logits` (B, L+1, V), `decoder_states` (B, L+1, D)
+    what the attention decoder's output layer reads; row u predicts token u, the last
+    one eos.
     Teacher targets: the names of `espnet_lmkd.targets.schema`.
 
     Args:
@@ -47,6 +51,11 @@ class AbsDistiller(torch.nn.Module, ABC):
 
     taps: Sequence[str] = ()
     targets: Sequence[str] = ()
+
+    @classmethod
+    def store_conf(cls, manifest: Mapping[str, Any]) -> Dict[str, Any]:
+        """Return the options that a target store decides; training fills them in."""
+        return {}
 
     @abstractmethod
     def forward(

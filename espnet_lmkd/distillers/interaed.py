@@ -24,7 +24,8 @@ class BertKDDecoder(TransformerDecoder):
         text: Padded,
         topk_ids: Padded,
         topk_log_probs: Padded,
-        student: StudentSpec,
+        sos: int,
+        eos: int,
         kd_weight: float,
         label_smoothing: float,
     ) -> Tuple[torch.Tensor, Dict[str, torch.Tensor]]:
@@ -34,20 +35,22 @@ class BertKDDecoder(TransformerDecoder):
 
         Args:
             encoder_out: (B, T, D).
-            text: (B, L) student tokens without eos.
+            text: (B, L) tokens of this decoder without eos; an utterance of length 0
+                has none and adds 0.
             topk_ids, topk_log_probs: (B, L, K); an utterance of length 0 has none and
                 learns from the hard labels only.
-            student: for its sos and eos.
+            sos, eos: ids in this decoder's vocabulary.
             kd_weight: a in [0, 1].
             label_smoothing: of the hard labels.
         """
         encoder_out, text = encoder_out.trimmed(), text.trimmed()
         rows = torch.arange(len(text.lengths), device=text.data.device)
-        tokens = text.data.masked_fill(~text.mask, student.eos)
-        labels = torch.nn.functional.pad(tokens, (0, 1), value=student.eos)
-        inputs = torch.nn.functional.pad(tokens, (1, 0), value=student.sos)
-        out = Padded(labels, text.lengths + 1)
-        logits, _ = self(encoder_out.data, encoder_out.lengths, inputs, out.lengths)
+        tokens = text.data.masked_fill(~text.mask, eos)
+        labels = torch.nn.functional.pad(tokens, (0, 1), value=eos)
+        inputs = torch.nn.functional.pad(tokens, (1, 0), value=sos)
+        out = Padded(labels, text.lengths + (text.lengths > 0))
+        lengths = out.lengths.clamp(min=1)  # ESPnet's masks want one token
+        logits, _ = self(encoder_out.data, encoder_out.lengths, inputs, lengths)
 
         hard = smoothed_cross_entropy(logits, labels, label_smoothing) * out.mask
         length, has_teacher = labels.shape[1], topk_ids.lengths > 0
@@ -57,13 +60,13 @@ class BertKDDecoder(TransformerDecoder):
             _fit(topk_log_probs.data, length - 1),
         )
         # eos is not stored: the teacher is certain of it.
-        eos = smoothed_cross_entropy(logits[rows, text.lengths], labels[:, -1], 0.0)
-        soft = (soft * text.mask).sum(1) + eos
+        end = smoothed_cross_entropy(logits[rows, text.lengths], labels[:, -1], 0.0)
+        soft = (soft * text.mask).sum(1) + end
         soft = soft * has_teacher
         losses = kd_weight * soft + (1 - kd_weight) * hard.sum(1)
 
         with torch.no_grad():
-            tokens_in_batch = out.lengths.sum()
+            tokens_in_batch = out.lengths.sum().clamp(min=1)
             taught = (out.lengths * has_teacher).sum().clamp(min=1)
             correct = (logits.argmax(-1) == labels) & out.mask
             stats = {
@@ -144,7 +147,8 @@ class InterAEDDistiller(AbsDistiller):
                     student["text"],
                     teacher["teacher_topk_ids"],
                     teacher["teacher_topk_log_probs"],
-                    self.student,
+                    self.student.sos,
+                    self.student.eos,
                     self.kd_weight,
                     self.label_smoothing,
                 )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from espnet_lmkd.alignment.coverage import Coverage
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.targets.schema import TARGETS
 from espnet_lmkd.targets.store import unperturbed
@@ -22,10 +23,14 @@ class Unit:
     Args:
         key: `text_hash` of the text.
         ids: The student's token ids.
+        source: What the teacher reads: the same ids, or what `make_plan` was told.
+        source_length: Number of tokens that the teacher reads.
     """
 
     key: str
     ids: tuple
+    source: tuple
+    source_length: int
 
 
 @dataclass(frozen=True)
@@ -35,18 +40,23 @@ class Plan:
     Args:
         header: The manifest's own entries: teacher, tokenizer, top_k, ...
         dims: Width of each array of `TARGETS` that is written.
+        dtypes: NumPy type of each on disk.
         hashes: `text_hash` of each utterance, dropped ones included.
-        units: Sorted by length, then key: batches hold sentences of like length.
+        units: Sorted by the teacher's length, then key: batches hold sentences of like
+            length.
         dropped: Reason for each utterance without targets.
         shard_size: Number of units in a shard.
+        coverage: How student and teacher tokens lie over each other, if counted.
     """
 
     header: dict
     dims: dict
+    dtypes: dict
     hashes: dict
     units: tuple
     dropped: dict
     shard_size: int
+    coverage: Coverage | None = None
 
     @cached_property
     def shards(self) -> list:
@@ -61,14 +71,15 @@ class Plan:
 
     def shard_key(self, index) -> str:
         """Return a digest of all that decides the bytes of a shard."""
-        units = [(unit.key, unit.ids) for unit in self.shards[index]]
-        content = json.dumps([self.header, self.dims, units], sort_keys=True)
+        units = [vars(unit) for unit in self.shards[index]]
+        settings = [self.header, self.dims, self.dtypes]
+        content = json.dumps([*settings, units], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
     def num_bytes(self) -> int:
         """Estimate the size of the store: arrays, their headers and the tables."""
         row = sum(
-            np.dtype(TARGETS[name].dtype).itemsize * dim
+            np.dtype(self.dtypes[name]).itemsize * dim
             for name, dim in self.dims.items()
         )
         tables = sum(80 + 3 * len(utterance) for utterance in self.hashes)
@@ -91,7 +102,8 @@ class Plan:
         )
         if wanted > free:
             raise InputError(
-                f"the disk is too small: {estimate}; free some or lower --top_k"
+                f"the disk is too small: {estimate}; free some, lower --top_k or give"
+                " --hidden_dtype int8"
             )
         return estimate
 
@@ -104,6 +116,8 @@ def make_plan(
     max_tokens,
     drop_too_long=False,
     shard_size=1000,
+    dtypes=None,
+    read=None,
 ) -> Plan:
     """Settle what to extract: each different text once, sorted by length.
 
@@ -116,11 +130,15 @@ def make_plan(
         max_tokens: Longest sentence that the teacher takes, in tokens.
         drop_too_long: Drop longer ones instead of raising.
         shard_size: Number of units in a shard.
+        dtypes: NumPy type of each array on disk, by default that of `TARGETS`.
+        read: Gives, for a text and the student's token ids, what the teacher reads and
+            its number of tokens; by default it reads the student's ids.
 
     Raises:
-        InputError: If a text is empty or too long, or two copies of an utterance
-            have different texts.
+        InputError: If a text is empty or too long, or cannot be read, or two copies of
+            an utterance have different texts.
     """
+    read = read or (lambda text, ids: (ids, len(ids)))
     texts = _merge_copies(texts)
     hashes, units, dropped = {}, {}, {}
     for utterance, text in texts.items():
@@ -128,13 +146,19 @@ def make_plan(
         ids = tuple(tokenizer.ids(text))
         if not ids:
             raise InputError(f"utterance {utterance!r} has an empty text; remove it")
-        if units.setdefault(key, Unit(key, ids)).ids != ids:
+        if key not in units:
+            try:
+                units[key] = Unit(key, ids, *read(text, ids))
+            except InputError as error:
+                raise InputError(f"utterance {utterance!r}: {error}") from error
+        if units[key].ids != ids:
             raise InputError(
                 f"white space changes the tokens of utterance {utterance!r};"
                 f" write its text as {normalize_space(text)!r}"
             )
-        if len(ids) > max_tokens:
-            dropped[utterance] = f"{len(ids)} tokens, the teacher takes {max_tokens}"
+        length = units[key].source_length
+        if length > max_tokens:
+            dropped[utterance] = f"{length} tokens, the teacher takes {max_tokens}"
     if dropped and not drop_too_long:
         utterance, reason = min(dropped.items())
         raise InputError(
@@ -142,11 +166,12 @@ def make_plan(
             f" {utterance!r} ({reason}); give --drop_too_long to leave them"
             " without targets"
         )
-    kept = [unit for unit in units.values() if len(unit.ids) <= max_tokens]
+    kept = [unit for unit in units.values() if unit.source_length <= max_tokens]
     if not kept:
         raise InputError("no utterance is left to extract targets for")
-    kept.sort(key=lambda unit: (len(unit.ids), unit.key))
-    return Plan(header, dims, hashes, tuple(kept), dropped, shard_size)
+    kept.sort(key=lambda unit: (unit.source_length, unit.key))
+    dtypes = dtypes or {name: TARGETS[name].dtype for name in dims}
+    return Plan(header, dims, dtypes, hashes, tuple(kept), dropped, shard_size)
 
 
 def _merge_copies(texts):

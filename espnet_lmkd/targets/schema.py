@@ -12,10 +12,11 @@ class Target:
     """One array of an utterance.
 
     Args:
-        dtype: NumPy type on disk.
+        dtype: NumPy type on disk, if a store's manifest names no other.
         rank: Number of axes; the first one counts the units of the side.
-        side: ``text``: one row per token, keyed by the unperturbed utterance, so that
-            speed-perturbed copies share it; ``frame``: keyed by the utterance itself.
+        side: ``text``: one row per token of the student, keyed by the unperturbed
+            utterance, so that speed-perturbed copies share it; ``teacher``: likewise,
+            but the teacher's tokens; ``frame``: keyed by the utterance itself.
         round_down: Store the largest representable number below the value.
     """
 
@@ -30,32 +31,44 @@ TARGETS = {
     # Rounded down, or K rounded probabilities might sum to 1 and more.
     "teacher_topk_log_probs": Target("float16", 2, "text", round_down=True),
     "teacher_hidden": Target("float16", 2, "text"),
+    # The text in the teacher's own tokens, with what it says of each.
+    "teacher_tokens": Target("int32", 2, "teacher"),
+    "teacher_tokens_topk_ids": Target("int32", 2, "teacher"),
+    "teacher_tokens_topk_log_probs": Target("float16", 2, "teacher", round_down=True),
 }
+
+# int8: with a scale for each column, see `espnet_lmkd.targets.ark`.
+HIDDEN_DTYPES = ("float16", "int8")
 
 # What `extract_targets --targets` asks for, and the arrays it gives.
 KINDS = {
     "teacher_topk": ("teacher_topk_ids", "teacher_topk_log_probs"),
     "teacher_hidden": ("teacher_hidden",),
+    "teacher_tokens_topk": (
+        "teacher_tokens",
+        "teacher_tokens_topk_ids",
+        "teacher_tokens_topk_log_probs",
+    ),
 }
 
 
-def to_stored(name, array) -> np.ndarray:
+def to_stored(name, array, dtype=None) -> np.ndarray:
     """Convert an array to the type in which the target ``name`` is stored.
 
     Args:
         name: A key of `TARGETS`.
-        array: (L, dim) of any real type.
+        array: (L, dim) of any real type; one of this dtype has been stored before.
+        dtype: NumPy type, by default the target's.
 
     Returns:
-        (L, dim) array of the target's dtype.
+        (L, dim) array of this dtype.
 
     Example:
         >>> to_stored("teacher_topk_log_probs", np.array([[-1e-9]])) < 0
         array([[ True]])
     """
-    target = TARGETS[name]
-    stored = np.ascontiguousarray(array, dtype=target.dtype)
-    if target.round_down:
-        below = np.nextafter(stored, np.array(-np.inf, dtype=target.dtype))
+    stored = np.ascontiguousarray(array, dtype=dtype or TARGETS[name].dtype)
+    if TARGETS[name].round_down and array.dtype != stored.dtype:
+        below = np.nextafter(stored, np.array(-np.inf, dtype=stored.dtype))
         stored = np.where(stored >= array, below, stored)
     return stored

@@ -8,13 +8,9 @@ import numpy as np
 
 from espnet_lmkd.data.directory import read_table
 from espnet_lmkd.errors import InputError
+from espnet_lmkd.targets.ark import ark_writer
 from espnet_lmkd.targets.store import TargetReader, read_manifest
-from espnet_lmkd.targets.writer import (
-    append_array,
-    file_record,
-    replacing,
-    write_json,
-)
+from espnet_lmkd.targets.writer import file_record, write_json
 
 
 def shuffle_store(source, out, seed):
@@ -46,21 +42,22 @@ def shuffle_store(source, out, seed):
     out.mkdir(parents=True, exist_ok=True)
     Path(out, "manifest.json").unlink(missing_ok=True)
     shards = []
-    for name in manifest["targets"]:
+    for name, target in manifest["targets"].items():
         reader = TargetReader(source / f"{name}.scp")
         units = _units_in_order(reader)
         arrays = [reader[utterance] for utterance in units]
         ends = list(accumulate(len(array) for array in arrays))
-        arrays = np.split(np.concatenate(arrays)[order], ends[:-1])
+        if name != "teacher_tokens":  # the text itself, not what is said of it
+            arrays = np.split(np.concatenate(arrays)[order], ends[:-1])
 
         by_shard = {}
         for utterance, array in zip(units, arrays):
             file = reader.places[utterance][0]
             by_shard.setdefault(file, []).append((hashes[utterance], array))
         for file, items in by_shard.items():
-            with replacing(out / file) as ark:
+            with ark_writer(out / file, name, target["dtype"]) as ark:
                 for key, array in items:
-                    append_array(ark, key, array)
+                    ark.add(key, array)
             shards.append(file_record(out / file))
     # Same keys, shapes and types: every array lies where the original one lay.
     for table in (

@@ -12,6 +12,7 @@ import numpy as np
 
 from espnet_lmkd.data.directory import read_table
 from espnet_lmkd.errors import InputError
+from espnet_lmkd.targets.ark import SCALE_OFFSET, dequantize
 from espnet_lmkd.targets.schema import SCHEMA_VERSION, TARGETS
 
 RERUN = "rerun stage 7 (python3 -m espnet_lmkd.bin.extract_targets)"
@@ -52,7 +53,8 @@ class TargetReader(Mapping):
     """Map an utterance to one of its targets; nothing on disk is ever executed.
 
     On the text side a speed-perturbed copy (``sp0.9-utt``) finds the array of ``utt``.
-    An utterance that extraction dropped gives an array without rows.
+    An utterance that extraction dropped gives an array without rows. What is stored as
+    int8 comes as float32.
 
     Args:
         scp_path: ``<store>/<name>.scp``.
@@ -78,22 +80,31 @@ class TargetReader(Mapping):
                 f" not {self.name}"
             )
         self.dim = manifest["targets"][self.name]["dim"]
+        self.dtype = np.dtype(manifest["targets"][self.name]["dtype"])
         self.dropped = manifest["dropped"]
 
         self._shards = self._check_shards(manifest)
         self.places = self._read_scp(scp_path)
-        self._files, self._pid = {}, None
+        self._files, self._pid, self._scales = {}, None, {}
 
     def __getitem__(self, utterance):
         key = self._resolve(utterance)
         if key in self.dropped:
-            return np.zeros((0, self.dim), TARGETS[self.name].dtype)
+            dtype = np.float32 if self.dtype == np.int8 else self.dtype
+            return np.zeros((0, self.dim), dtype)
         if key not in self.places:
             raise InputError(
                 f"utterance {utterance!r} is not in the target store {self.store};"
                 f" {RERUN}"
             )
-        return self._read(*self.places[key])
+        file, offset = self.places[key]
+        rank = TARGETS[self.name].rank
+        array = self._read(file, offset, self.dtype, rank)
+        if self.dtype != np.int8:
+            return array
+        if file not in self._scales:
+            self._scales[file] = self._read(file, SCALE_OFFSET, np.float32, 1)
+        return dequantize(array, self._scales[file])
 
     def __contains__(self, utterance):
         key = self._resolve(utterance)
@@ -142,7 +153,7 @@ class TargetReader(Mapping):
             entries[utterance] = (file, int(offset))
         return entries
 
-    def _read(self, file, offset):
+    def _read(self, file, offset, dtype, rank):
         # A forked worker would share the file position of its parent.
         if self._pid != os.getpid():
             self._files, self._pid = {}, os.getpid()
@@ -159,13 +170,12 @@ class TargetReader(Mapping):
             array = kaldiio.matio.read_kaldi(handle)
         except (ValueError, EOFError, OSError, struct.error) as error:
             raise self._corrupt(file, offset, error) from error
-        target = TARGETS[self.name]
-        wanted = (np.dtype(target.dtype), target.rank, (self.dim,))
+        wanted = (np.dtype(dtype), rank, (self.dim,))
         # A zip archive would decode to something that is no array.
         if not isinstance(array, np.ndarray) or wanted != (
             array.dtype,
             array.ndim,
-            array.shape[1:],
+            array.shape[-1:],
         ):
             raise self._corrupt(file, offset, f"{type(array).__name__} of another type")
         return array

@@ -1,6 +1,7 @@
 """The student's vocabulary: the only place where text becomes token ids."""
 
 import hashlib
+import re
 from pathlib import Path
 
 from espnet_lmkd.errors import InputError
@@ -87,15 +88,15 @@ class StudentTokenizer:
 
     Example:
         >>> chars = StudentTokenizer("char", ["<blank>", "<unk>", "<space>", "a"])
-        >>> chars.tokens("a b"), chars.ids("a b")
-        (['a', '<space>', 'b'], [3, 2, 1])
+        >>> chars.tokens("a b"), chars.ids("a b"), chars.spans("a b")
+        (['a', '<space>', 'b'], [3, 2, 1], [(0, 1), (1, 2), (2, 3)])
     """
 
     def __init__(self, token_type, token_list, bpemodel=None):
         choices = {
             "bpe": self._load_bpe,
-            "char": lambda model: _split_characters,
-            "word": lambda model: str.split,
+            "char": lambda model: (_split_characters, _character_spans),
+            "word": lambda model: (str.split, _word_spans),
             "hugging_face": self._load_hugging_face,
         }
         if token_type not in choices:
@@ -106,12 +107,12 @@ class StudentTokenizer:
         self.token_type = token_type
         self.token_list = list(token_list)
         self._token_to_id = {token: i for i, token in enumerate(self.token_list)}
-        self._split = choices[token_type](bpemodel)
+        self._split, self._spans = choices[token_type](bpemodel)
 
         # A Hugging Face tokenizer knows its own unknown token.
-        self._unk_id = self._token_to_id.get("<unk>")
-        if self._unk_id is None and token_type != "hugging_face":
+        if "<unk>" not in self._token_to_id and token_type != "hugging_face":
             raise InputError("the token list has no <unk>; run stage 5 again")
+        self.unk_id = self._token_to_id.get("<unk>", self._token_to_id.get("[UNK]"))
 
     def tokens(self, text) -> list[str]:
         """Return the tokens of a sentence, as they are before unknown ones are lost."""
@@ -120,8 +121,12 @@ class StudentTokenizer:
     def ids(self, text) -> list[int]:
         """Return the ids of a sentence; a token outside the list becomes ``<unk>``."""
         return [
-            self._token_to_id.get(token, self._unk_id) for token in self._split(text)
+            self._token_to_id.get(token, self.unk_id) for token in self._split(text)
         ]
+
+    def spans(self, text) -> list[tuple]:
+        """Return the (start, end) characters of each token, white space included."""
+        return self._spans(text)
 
     def record(self) -> dict:
         """Return `tokenizer_record` of this tokenizer."""
@@ -134,7 +139,12 @@ class StudentTokenizer:
             raise InputError(f"bpemodel {bpemodel}: no such SentencePiece model")
         model = sentencepiece.SentencePieceProcessor()
         model.load(str(bpemodel))
-        return model.EncodeAsPieces
+
+        def spans(text):
+            pieces = model.EncodeAsImmutableProto(text).pieces
+            return [(piece.begin, piece.end) for piece in pieces]
+
+        return model.EncodeAsPieces, spans
 
     def _load_hugging_face(self, bpemodel):
         import tokenizers
@@ -146,14 +156,29 @@ class StudentTokenizer:
                 " prepare_teacher writes one"
             )
         model = tokenizers.Tokenizer.from_file(str(path))
+        # Some folders come with both switched on; ESPnet asks for neither.
+        model.no_truncation()
+        model.no_padding()
         for i, token in enumerate(self.token_list):
             if model.id_to_token(i) != token:
                 raise InputError(
                     f"token {i} is {token!r} in the token list but"
                     f" {model.id_to_token(i)!r} in {path}; use the folder's tokens.txt"
                 )
-        return lambda text: model.encode(text, add_special_tokens=False).tokens
+
+        def encode(text):
+            return model.encode(text, add_special_tokens=False)
+
+        return lambda text: encode(text).tokens, lambda text: encode(text).offsets
 
 
 def _split_characters(text):
     return ["<space>" if character == " " else character for character in text]
+
+
+def _character_spans(text):
+    return [(i, i + 1) for i in range(len(text))]
+
+
+def _word_spans(text):
+    return [match.span() for match in re.finditer(r"\S+", text)]

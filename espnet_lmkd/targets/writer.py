@@ -6,18 +6,19 @@ and SHA-256 still hold and writes the others, so it ends in the same bytes.
 """
 
 import json
-import os
 import re
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
+from dataclasses import asdict
+from math import sqrt
 from pathlib import Path
 
-import kaldiio
 from tqdm import tqdm
 
 from espnet_lmkd.data.directory import write_table
 from espnet_lmkd.errors import InputError
+from espnet_lmkd.targets.ark import ark_writer, replacing
 from espnet_lmkd.targets.check import file_sha256
-from espnet_lmkd.targets.schema import SCHEMA_VERSION, TARGETS, to_stored
+from espnet_lmkd.targets.schema import SCHEMA_VERSION, TARGETS
 from espnet_lmkd.targets.store import RERUN
 
 
@@ -27,8 +28,8 @@ def write_shards(plan, store, compute, job=1, nj=1):
     Args:
         plan: `Plan` of the extraction.
         store: Folder of the store.
-        compute: Takes the token ids of all units of a shard and yields, for each in
-            turn, its arrays: ``{name: (L, dim)}``.
+        compute: Takes the sources of all units of a shard and yields, for each in
+            turn, its arrays: ``{name: (L, dim)}``, L tokens of the student.
         job: 1 .. nj.
         nj: Number of jobs that share the shards.
     """
@@ -82,9 +83,11 @@ def merge(plan, store):
         {
             "schema": SCHEMA_VERSION,
             "targets": {
-                name: {"dtype": TARGETS[name].dtype, "dim": dim}
+                name: {"dtype": plan.dtypes[name], "dim": dim}
                 for name, dim in plan.dims.items()
             },
+            "storage": {name: _storage(plan, shards, name) for name in plan.dims},
+            "coverage": asdict(plan.coverage) if plan.coverage else None,
             **plan.header,
             "num_utterances": len(plan.hashes),
             "num_units": len(plan.units),
@@ -99,17 +102,6 @@ def write_json(path, value):
     """Write ``value`` to a json file in one step that a kill cannot tear."""
     with replacing(path) as file:
         file.write((json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
-
-
-@contextmanager
-def replacing(path):
-    """Open a temporary file that, once whole and on the disk, replaces ``path``."""
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def _ark(name, index):
@@ -137,30 +129,40 @@ def _finished_shard(plan, store, index):
 def _write_shard(plan, store, index, compute, progress):
     (store / _shard_json(index)).unlink(missing_ok=True)
     units = plan.shards[index]
-    arks = {name: store / _ark(name, index) for name in plan.dims}
-    offsets = {name: [] for name in plan.dims}
+    paths = {name: store / _ark(name, index) for name in plan.dims}
     with ExitStack() as stack:
-        files = {n: stack.enter_context(replacing(ark)) for n, ark in arks.items()}
-        results = compute([unit.ids for unit in units])
+        arks = {
+            name: stack.enter_context(ark_writer(path, name, plan.dtypes[name]))
+            for name, path in paths.items()
+        }
+        results = compute([unit.source for unit in units])
         for unit, arrays in zip(units, results, strict=True):
-            for name, file in files.items():
-                array = to_stored(name, arrays[name])
-                if array.shape != (len(unit.ids), plan.dims[name]):
-                    raise ValueError(f"{name} of {unit.key} has shape {array.shape}")
-                offsets[name].append(append_array(file, unit.key, array))
+            for name, ark in arks.items():
+                shape = arrays[name].shape
+                if shape != (len(unit.ids), plan.dims[name]):
+                    raise ValueError(f"{name} of {unit.key} has shape {shape}")
+                ark.add(unit.key, arrays[name])
             progress.update(len(unit.ids))
-    files = [file_record(ark) for ark in arks.values()]
     write_json(
         store / _shard_json(index),
-        {"key": plan.shard_key(index), "offsets": offsets, "files": files},
+        {
+            "key": plan.shard_key(index),
+            "offsets": {name: ark.offsets for name, ark in arks.items()},
+            "squares": {name: ark.squares for name, ark in arks.items()},
+            "files": [file_record(path) for path in paths.values()],
+        },
     )
 
 
-def append_array(file, key, array) -> int:
-    """Append an array to an open ark and return the offset for its scp entry."""
-    offset = file.tell() + len(key) + 1
-    kaldiio.save_ark(file, {key: array}, write_function="numpy")
-    return offset
+def _storage(plan, shards, name):
+    """Return what a target costs and how far it is from what the teacher said."""
+    files = [file for shard in shards for file in shard["files"]]
+    mine = [file["bytes"] for file in files if file["file"].startswith(f"{name}.")]
+    errors, totals = zip(*(shard["squares"][name] for shard in shards))
+    return {
+        "bytes_per_token": round(sum(mine) / plan.num_tokens, 3),
+        "relative_error": round(sqrt(sum(errors) / max(sum(totals), 1e-30)), 6),
+    }
 
 
 def file_record(path) -> dict:

@@ -1,13 +1,18 @@
 """A masked language model as the teacher: what it expects at each token of a text."""
 
-import hashlib
 from itertools import islice
 
 import numpy as np
 import torch
 
 from espnet_lmkd.errors import InputError
-from espnet_lmkd.teachers.pretrained import choose_device, load_masked_lm
+from espnet_lmkd.teachers.batches import batches_of, default_batch_tokens, pad
+from espnet_lmkd.teachers.pretrained import (
+    choose_device,
+    load_masked_lm,
+    longest_input,
+    vocabulary_difference,
+)
 
 
 class MaskedLMTeacher:
@@ -23,7 +28,8 @@ class MaskedLMTeacher:
     Args:
         model: ``AutoModelForMaskedLM`` of any architecture, in eval mode.
         tokenizer: Its tokenizer.
-        token_list: The student's tokens: token i of teacher and student are the same.
+        token_list: The student's tokens: token i of teacher and student are the same;
+            None: the teacher's own.
         device: ``auto``, ``cpu``, ``cuda``, ...
         batch_tokens: Most tokens in a batch, padding included; by default 1024 on a
             CPU, whose caches are small, and 8192 elsewhere.
@@ -37,7 +43,9 @@ class MaskedLMTeacher:
         self.model = model.to(self.device).eval()
         self.tokenizer = tokenizer
         self.commit = None
-        self.batch_tokens = batch_tokens or (1024 if self.device == "cpu" else 8192)
+        self.batch_tokens = batch_tokens or default_batch_tokens(self.device)
+        if token_list is None:
+            token_list = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
         self.vocab_size = len(token_list)
         self._check_vocabulary(token_list)
         allowed = torch.ones(self.vocab_size, dtype=torch.bool)
@@ -47,13 +55,7 @@ class MaskedLMTeacher:
 
     @classmethod
     def from_pretrained(
-        cls,
-        source,
-        token_list,
-        revision=None,
-        dtype="float32",
-        needs_head=True,
-        **conf,
+        cls, source, token_list, revision=None, dtype="float32", **conf
     ):
         """Load the teacher from a folder or the Hugging Face hub.
 
@@ -63,11 +65,9 @@ class MaskedLMTeacher:
             revision: Branch, tag or commit on the hub.
             dtype: ``float32``, or ``bfloat16``: some times faster where the hardware
                 has it, at an error of about 0.01 in a log-probability.
-            needs_head: Refuse a model without a trained LM head; hidden states do
-                without one.
             conf: ``device`` and ``batch_tokens`` of the class.
         """
-        model, tokenizer, commit = load_masked_lm(source, revision, needs_head)
+        model, tokenizer, commit = load_masked_lm(source, revision)
         teacher = cls(model.to(getattr(torch, dtype)), tokenizer, token_list, **conf)
         teacher.commit = commit
         return teacher
@@ -75,32 +75,7 @@ class MaskedLMTeacher:
     @property
     def max_tokens(self) -> int:
         """Most tokens of a sentence, without the two special ones around it."""
-        positions = getattr(self.model.config, "max_position_embeddings", None)
-        table = getattr(
-            getattr(self.model.base_model, "embeddings", None),
-            "position_embeddings",
-            None,
-        )
-        # RoBERTa and its kin count positions from padding_idx + 1.
-        padding = getattr(table, "padding_idx", None)
-        first = 0 if padding is None else padding + 1
-        limits = [self.tokenizer.model_max_length]
-        if positions and positions > 0:
-            limits.append(positions - first)
-        return min(limits) - 2
-
-    def weights_sha256(self, with_head=True) -> str:
-        """Return a digest of the weights: equal digests, equal teachers.
-
-        Args:
-            with_head: Include the LM head, which may be random if nothing needs it.
-        """
-        digest = hashlib.sha256()
-        model = self.model if with_head else self.model.base_model
-        for name, tensor in sorted(model.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(tensor.cpu().flatten().view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()
+        return longest_input(self.model, self.tokenizer) - 2
 
     def check_top_k(self, top_k):
         """Raise an `InputError` if ``top_k`` is not in 1 .. the number of tokens."""
@@ -136,37 +111,6 @@ class MaskedLMTeacher:
                 "teacher_topk_log_probs": np.stack(log_probs),
             }
 
-    def hidden_states(self, sentences, layer=-1):
-        """Yield the hidden states of the tokens of each sentence, nothing masked.
-
-        Args:
-            sentences: Token ids of each sentence, without the special ones around it.
-            layer: 0 is the embedding, 1 .. N the layers, negative from the last.
-
-        Yields:
-            For each sentence ``teacher_hidden`` (L, E).
-
-        Raises:
-            InputError: If the model has no such layer.
-        """
-        self.check_layer(layer)
-        lengths = map(len, sentences)
-        for batch in batches_of(sentences, lengths, self.batch_tokens):
-            inputs = self._pad(batch)
-            with torch.inference_mode():
-                states = self.model.base_model(**inputs, output_hidden_states=True)
-            states = states.hidden_states[layer].float().cpu().numpy()
-            for sentence, state in zip(batch, states):
-                yield {"teacher_hidden": state[1 : len(sentence) + 1]}
-
-    def check_layer(self, layer):
-        """Raise an `InputError` if the model has no layer of this number."""
-        layers = self.model.config.num_hidden_layers
-        if not -layers - 1 <= layer <= layers:
-            raise InputError(
-                f"--layer {layer}: the teacher has layers 0 (embedding) .. {layers}"
-            )
-
     def score(self, sentences):
         """Return accuracy and mean negative log-probability of each masked token."""
         correct, loss, count = 0, 0.0, 0
@@ -190,7 +134,13 @@ class MaskedLMTeacher:
         maskings = ((s, u) for s in sentences for u in range(len(s)))
         lengths = (len(s) for s in sentences for _ in s)
         for batch in batches_of(maskings, lengths, self.batch_tokens):
-            inputs = self._pad([sentence for sentence, _ in batch])
+            inputs = pad(
+                [sentence for sentence, _ in batch],
+                [self.tokenizer.cls_token_id],
+                [self.tokenizer.sep_token_id],
+                self.tokenizer.pad_token_id,
+                self.device,
+            )
             positions = torch.tensor([u + 1 for _, u in batch], device=self.device)
             rows = torch.arange(len(batch), device=self.device)
             inputs["input_ids"][rows, positions] = self.tokenizer.mask_token_id
@@ -215,58 +165,14 @@ class MaskedLMTeacher:
         finally:
             hook.remove()
 
-    def _pad(self, sentences):
-        longest = max(map(len, sentences)) + 2
-        shape = (len(sentences), longest)
-        ids = np.full(shape, self.tokenizer.pad_token_id, dtype=np.int64)
-        mask = np.zeros(shape, dtype=np.int64)
-        for row, sentence in enumerate(sentences):
-            end = len(sentence) + 1
-            ids[row, 0] = self.tokenizer.cls_token_id
-            ids[row, 1:end] = sentence
-            ids[row, end] = self.tokenizer.sep_token_id
-            mask[row, : end + 1] = 1
-        return {
-            "input_ids": torch.from_numpy(ids).to(self.device),
-            "attention_mask": torch.from_numpy(mask).to(self.device),
-        }
-
     def _check_vocabulary(self, token_list):
         tokenizer = self.tokenizer
         for kind in ("pad_token", "mask_token", "cls_token", "sep_token"):
             if getattr(tokenizer, kind) is None:
                 raise InputError(f"the teacher's tokenizer has no {kind}")
-        theirs = tokenizer.convert_ids_to_tokens(
-            range(min(len(tokenizer), len(token_list)))
-        )
-        for i, token in enumerate(token_list):
-            if i >= len(theirs) or theirs[i] != token:
-                other = repr(theirs[i]) if i < len(theirs) else "missing"
-                raise InputError(
-                    f"token {i} is {token!r} for the student but {other} for the"
-                    " teacher: the teacher belongs to another tokenizer; run stage 6"
-                    " with this token list"
-                )
-
-
-def batches_of(items, lengths, batch_tokens):
-    """Yield lists of neighbouring items whose padded size is at most ``batch_tokens``.
-
-    Args:
-        items: Iterable of anything.
-        lengths: Number of tokens of each item, without the two special ones.
-        batch_tokens: Upper bound of rows times longest; one item always fits.
-
-    Example:
-        >>> list(batches_of("abcd", [1, 2, 2, 9], 8))
-        [['a', 'b'], ['c'], ['d']]
-    """
-    batch, longest = [], 0
-    for item, length in zip(items, lengths):
-        if batch and (len(batch) + 1) * (max(longest, length) + 2) > batch_tokens:
-            yield batch
-            batch, longest = [], 0
-        batch.append(item)
-        longest = max(longest, length)
-    if batch:
-        yield batch
+        difference = vocabulary_difference(tokenizer, token_list)
+        if difference:
+            raise InputError(
+                f"{difference}: the teacher belongs to another tokenizer; run stage 6"
+                " with this token list"
+            )

@@ -1,10 +1,16 @@
-"""Loading a Hugging Face masked LM from a folder or the hub."""
+"""Loading a Hugging Face language model from a folder or the hub."""
 
+import hashlib
 from pathlib import Path
 
 import torch
 from tokenizers.processors import TemplateProcessing
-from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import (
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    PreTrainedTokenizerFast,
+)
 
 from espnet_lmkd.errors import InputError
 
@@ -24,6 +30,46 @@ def load_masked_lm(source, revision=None, needs_head=True):
     Raises:
         InputError: If there is no such model, or no LM head where one is needed.
     """
+    model, tokenizer, missing = _load(AutoModelForMaskedLM, source, revision)
+    if needs_head and missing:
+        raise InputError(
+            f"teacher {source!r} has no trained LM head ({missing[0]} is missing);"
+            " fine-tune it with prepare_teacher first"
+        )
+    return model, tokenizer, getattr(model.config, "_commit_hash", None)
+
+
+def load_headless_lm(source, revision=None):
+    """Load a masked or causal LM without its head, and its tokenizer.
+
+    Args:
+        source: Folder, or id on the Hugging Face hub.
+        revision: Branch, tag or commit on the hub.
+
+    Returns:
+        As `load_masked_lm`.
+
+    Raises:
+        InputError: If there is no such model, or it is incomplete or an
+            encoder-decoder.
+    """
+    model, tokenizer, missing = _load(AutoModel, source, revision)
+    # A pooler is above the last layer; many models come without.
+    missing = [name for name in missing if not name.startswith("pooler.")]
+    if missing:
+        raise InputError(f"teacher {source!r} is incomplete: {missing[0]} is missing")
+    if model.config.is_encoder_decoder:
+        raise InputError(
+            f"teacher {source!r} is an encoder-decoder; a masked or causal LM was"
+            " wanted"
+        )
+    if hasattr(model, "pooler"):
+        model.pooler = None
+    return model, tokenizer, getattr(model.config, "_commit_hash", None)
+
+
+def _load(auto_class, source, revision):
+    """Return the model, its tokenizer and the names of weights that are missing."""
     path = Path(source)
     looks_local = path.is_absolute() or str(source).startswith(".")
     if not path.is_dir() and (looks_local or path.parent.name and path.parent.is_dir()):
@@ -31,7 +77,7 @@ def load_masked_lm(source, revision=None, needs_head=True):
     safely = {"trust_remote_code": False, "revision": revision}
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, **safely)
-        model, info = AutoModelForMaskedLM.from_pretrained(
+        model, info = auto_class.from_pretrained(
             source,
             dtype=torch.float32,
             weights_only=True,
@@ -41,16 +87,46 @@ def load_masked_lm(source, revision=None, needs_head=True):
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split()).split(". ")[0]
         raise InputError(
-            f"teacher {source!r} is neither the folder of a masked LM nor one that the"
-            f" Hugging Face hub gives ({reason})"
+            f"teacher {source!r} is neither the folder of a language model nor one that"
+            f" the Hugging Face hub gives ({reason})"
         ) from error
-    if needs_head and info["missing_keys"]:
-        raise InputError(
-            f"teacher {source!r} has no trained LM head"
-            f" ({sorted(info['missing_keys'])[0]} is missing); fine-tune it with"
-            " prepare_teacher first"
-        )
-    return model.eval(), tokenizer, getattr(model.config, "_commit_hash", None)
+    return model.eval(), tokenizer, sorted(info["missing_keys"])
+
+
+def weights_sha256(model) -> str:
+    """Return a digest of the weights: equal digests, equal teachers."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.cpu().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def longest_input(model, tokenizer) -> int:
+    """Return the most tokens that a model takes, special ones included."""
+    positions = getattr(model.config, "max_position_embeddings", None)
+    table = getattr(
+        getattr(model.base_model, "embeddings", None), "position_embeddings", None
+    )
+    # RoBERTa and its kin count positions from padding_idx + 1.
+    padding = getattr(table, "padding_idx", None)
+    first = 0 if padding is None else padding + 1
+    limits = [tokenizer.model_max_length]
+    if positions and positions > 0:
+        limits.append(positions - first)
+    return min(limits)
+
+
+def vocabulary_difference(tokenizer, token_list) -> str | None:
+    """Say where the first ids of a tokenizer are not the tokens of a list, or None."""
+    theirs = tokenizer.convert_ids_to_tokens(
+        range(min(len(tokenizer), len(token_list)))
+    )
+    for i, token in enumerate(token_list):
+        if i >= len(theirs) or theirs[i] != token:
+            other = repr(theirs[i]) if i < len(theirs) else "missing"
+            return f"token {i} is {token!r} for the student but {other} for the teacher"
+    return None
 
 
 def wrap_tokenizer(backend, pad, unk, cls, sep, mask) -> PreTrainedTokenizerFast:

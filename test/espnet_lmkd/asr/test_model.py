@@ -65,6 +65,34 @@ def test_a_distiller_adds_its_weighted_loss_and_only_its_own_names(
     assert stats["acc_interaed"].numel() == 1
 
 
+HYBRID = dict(decoder="transformer", ctc_weight=0.3)
+
+
+@pytest.mark.parametrize(
+    "type_name, conf, student",
+    [
+        ("lm_embedding", dict(target_size=6), HYBRID),
+        ("lm_embedding", dict(target_size=6, source="ctc"), STUDENTS[2]),
+        ("ctc_soft_label", {}, STUDENTS[2]),
+    ],
+)
+def test_every_distiller_trains_within_its_student(
+    build_model, batch, type_name, conf, student
+):
+    batch["teacher_hidden"] = torch.randn(3, 4, 6)
+    batch["teacher_hidden_lengths"] = batch["text_lengths"].clone()
+    entry = dict(type=type_name, weight=0.5, conf=conf)
+    model = build_model(distillers=[entry], **student)
+    loss, stats, gradients = run(model, batch)
+    assert stats[f"loss_{type_name}"] > 0
+    assert stats[f"tokens_without_alignment_{type_name}"] == 0
+    torch.testing.assert_close(
+        loss, stats["loss_asr"] + 0.5 * stats[f"loss_{type_name}"]
+    )
+    assert gradients.keys() == dict(model.named_parameters()).keys()
+    assert all(gradient.isfinite().all() for gradient in gradients.values())
+
+
 def test_the_loss_is_a_sum_over_tokens_by_batch_size(build_model, batch):
     """So that the mean over ranks is what one process with the whole batch has."""
     model = build_model(distillers=[INTERAED]).eval()
@@ -170,6 +198,7 @@ def test_weight_ramp_survives_a_resume(build_model, batch):
         ([dict(type="interaed", conf=dict(layer=2))], "has no option"),
         ([dict(type="interaed", conf=dict(layers=[4]))], "not within 1..3"),
         ([dict(type="interaed", weight=dict(end=1))], "exactly the keys"),
+        ([dict(type="lm_embedding", conf=dict(target_size=6))], "choose source 'ctc'"),
         ([dict(type="no.such.Thing")], "cannot be imported"),
         ([dict(type="torch.nn.Linear")], "no AbsDistiller subclass"),
     ],

@@ -4,7 +4,9 @@ import pytest
 import torch
 from tiny_student import INTERAED
 
-from espnet_lmkd.asr.taps import Taps, check_taps
+from espnet_lmkd.asr.taps import Taps, check_taps, decoder_size
+from espnet_lmkd.distillers.abs_distiller import StudentSpec
+from espnet_lmkd.distillers.lm_embedding import LMEmbeddingDistiller
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.padded import Padded
 
@@ -44,6 +46,36 @@ def test_decoder_logits_have_a_row_for_eos(build_model, batch):
     seen = collect(model, batch, ["decoder_logits"])
     assert seen["decoder_logits"].data.shape[1] == 5
     assert seen["decoder_logits"].lengths.tolist() == [5, 3, 4]
+
+
+def test_decoder_states_are_what_the_output_layer_reads(build_model, batch):
+    """The judge is the decoder's own `return_hs`."""
+    model = build_model("espnet", decoder="transformer", ctc_weight=0.3).eval()
+    with torch.no_grad():
+        memory, lengths = model.encode(batch["speech"], batch["speech_lengths"])
+        sos_text = torch.nn.functional.pad(batch["text"], (1, 0), value=model.sos)
+        sos_text = sos_text.masked_fill(sos_text < 0, model.eos)
+        (_, states), _ = model.decoder(
+            memory, lengths, sos_text, batch["text_lengths"] + 1, return_hs=True
+        )
+        seen = collect(model, batch, ["decoder_states", "decoder_logits"])
+    torch.testing.assert_close(seen["decoder_states"].data, states)
+    assert seen["decoder_states"].lengths.tolist() == [5, 3, 4]
+    assert states.shape[2] == decoder_size(model) == 16
+    logits = model.decoder.output_layer(seen["decoder_states"].data)
+    torch.testing.assert_close(logits, seen["decoder_logits"].data)
+
+
+def test_the_embedding_loss_reaches_decoder_and_encoder(build_model, batch):
+    model = build_model("espnet", decoder="transformer", ctc_weight=0.3)
+    student = StudentSpec(11, 16, 4, sos=10, eos=10, decoder_size=decoder_size(model))
+    method = LMEmbeddingDistiller(student, target_size=6)
+    hidden = Padded(torch.randn(3, 4, 6), batch["text_lengths"])
+    taps = collect(model, batch, method.taps)
+    method(taps, {"teacher_hidden": hidden})[0].sum().backward()
+    for part in (model.decoder.embed, model.decoder.decoders, model.encoder.encoders):
+        assert any(p.grad is not None and p.grad.any() for p in part.parameters())
+    assert model.decoder.output_layer.weight.grad is None
 
 
 @pytest.mark.parametrize("dropped, source", [(3, 2), (1, 0)])
@@ -87,6 +119,7 @@ def test_stochastic_depth_trains(build_model, batch):
     [
         ("encoder_layer.5", "has layers 1..4"),
         ("decoder_logits", "with a decoder"),
+        ("decoder_states", "Transformer family .* this one has NoneType"),
         ("logits", "choose from"),
     ],
 )
@@ -95,8 +128,16 @@ def test_a_tap_that_is_not_there(build_model, name, message):
         check_taps([name], build_model("espnet"))
 
 
+def test_a_decoder_without_an_output_layer_is_named(build_model):
+    model = build_model("espnet", decoder="transformer", ctc_weight=0.3)
+    model.decoder.output_layer = None
+    with pytest.raises(InputError, match="this one has TransformerDecoder"):
+        check_taps(["decoder_states"], model)
+
+
 def test_hooks_are_gone_afterwards(build_model, batch):
-    model = build_model(distillers=[INTERAED])
-    model(**batch)
+    model = build_model("espnet", decoder="transformer", ctc_weight=0.3)
+    names = ["encoder_layer.2", "encoder_out", "ctc_logits"]
+    collect(model, batch, [*names, "decoder_logits", "decoder_states"])
     assert not any(module._forward_hooks for module in model.modules())
     assert not any(module._forward_pre_hooks for module in model.modules())

@@ -98,9 +98,7 @@ def test_librispeech_layout(libri, tmp_path):
 
 def test_librispeech_parts_of_the_training_set_are_nested(libri, tmp_path):
     options = ["--train_percents", "20", "50"]
-    succeed(
-        run_data_sh("mini_librispeech", tmp_path, *options, MINI_LIBRISPEECH=libri)
-    )
+    succeed(run_data_sh("mini_librispeech", tmp_path, *options, MINI_LIBRISPEECH=libri))
     part, half, train = (
         set(read_table(tmp_path / "data" / name / "text"))
         for name in ("train_20", "train_50", "train")

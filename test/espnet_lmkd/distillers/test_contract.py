@@ -10,24 +10,35 @@ from espnet_lmkd.distillers.abs_distiller import StudentSpec
 from espnet_lmkd.padded import Padded
 
 STUDENT = StudentSpec(
-    vocab_size=13, encoder_size=8, num_layers=4, sos=12, eos=12, blank=0
+    vocab_size=13, encoder_size=8, num_layers=4, sos=12, eos=12, decoder_size=10
 )
+TOPK, HIDDEN = 3, 6
 DECODER = dict(attention_heads=2, linear_units=16, num_blocks=1)
 # A new distiller adds its line: options that exercise all its taps, dropout off, and
-# options under which an utterance without targets is worth nothing.
+# options under which an utterance without targets is worth nothing; `<name>:<variant>`
+# where one is not enough. Taps that are read without a gradient are named.
 STILL = dict(DECODER, dropout_rate=0.0, positional_dropout_rate=0.0)
 STILL.update(self_attention_dropout_rate=0.0, src_attention_dropout_rate=0.0)
 CASES = {
     "interaed": dict(
         conf=dict(layers=[2], decoder_conf=STILL), teacher_only=dict(kd_weight=1.0)
     ),
+    "interaed_wordpiece": dict(
+        conf=dict(vocab_size=12, sos=0, eos=1, layers=[2], decoder_conf=STILL)
+    ),
+    "lm_embedding:decoder": dict(conf=dict(target_size=HIDDEN)),
+    "lm_embedding:ctc": dict(
+        conf=dict(target_size=HIDDEN, source="ctc"), no_gradient={"ctc_logits"}
+    ),
+    "ctc_soft_label": dict(conf={}),
 }
-TEXT, FRAMES, TOPK, HIDDEN = [4, 2, 3], [9, 5, 7], 3, 6
+TEXT, FRAMES = [4, 2, 3], [9, 5, 7]
 
 
 def build(name, **extra):
     torch.manual_seed(0)
-    return registry.build(name, STUDENT, {**CASES[name]["conf"], **extra})
+    conf = {**CASES[name]["conf"], **extra}
+    return registry.build(name.partition(":")[0], STUDENT, conf)
 
 
 def make_batch(distiller, seed=0, with_targets=True):
@@ -43,25 +54,27 @@ def make_batch(distiller, seed=0, with_targets=True):
         shape = (len(lengths), int(max(lengths)), *width)
         return torch.randint(1, 12, shape, generator=generator)
 
+    def topk_ids():
+        found = Padded(ids(target_lengths, TOPK), target_lengths)
+        return Padded(found.data.masked_fill(~found.mask[..., None], -1), found.lengths)
+
     makers = {
         "text": lambda: Padded(ids(text), text),
         "encoder_out": lambda: Padded(floats(frames, 8), frames),
         "ctc_logits": lambda: Padded(floats(frames, 13), frames),
         "decoder_logits": lambda: Padded(floats(text + 1, 13), text + 1),
-        "teacher_topk_ids": lambda: Padded(
-            ids(target_lengths, TOPK).masked_fill(
-                ~Padded(torch.zeros(3, int(max(target_lengths))), target_lengths).mask[
-                    ..., None
-                ],
-                -1,
-            ),
-            target_lengths,
-        ),
+        "decoder_states": lambda: Padded(floats(text + 1, 10), text + 1),
+        "teacher_topk_ids": topk_ids,
         "teacher_topk_log_probs": lambda: Padded(
             floats(target_lengths, TOPK), target_lengths
         ),
         "teacher_hidden": lambda: Padded(
             floats(target_lengths, HIDDEN), target_lengths
+        ),
+        "teacher_tokens": lambda: Padded(ids(target_lengths, 1), target_lengths),
+        "teacher_tokens_topk_ids": topk_ids,
+        "teacher_tokens_topk_log_probs": lambda: Padded(
+            floats(target_lengths, TOPK), target_lengths
         ),
     }
 
@@ -77,6 +90,13 @@ def changed(mapping, change):
     return {name: change(value) for name, value in mapping.items()}
 
 
+def learned(padded):
+    """Taps that are results of parameters, as a student's are."""
+    if not padded.data.is_floating_point():
+        return padded
+    return Padded(padded.data.clone().requires_grad_(), padded.lengths)
+
+
 def grown(padded):
     """Five more columns of rubbish: it must not matter what padding holds."""
     extra = torch.full_like(padded.data[:, :1], 7).repeat_interleave(5, dim=1)
@@ -88,7 +108,7 @@ def row(padded, index):
 
 
 def test_every_distiller_of_the_folder_has_a_case():
-    assert sorted(CASES) == registry.names()
+    assert {name.partition(":")[0] for name in CASES} == set(registry.names())
 
 
 @pytest.fixture(params=sorted(CASES))
@@ -140,20 +160,16 @@ def test_order_and_neighbours_do_not_matter(name):
 
 
 def test_without_targets_the_teacher_is_worth_nothing_but_keeps_the_graph(name):
-    distiller = build(name, **CASES[name]["teacher_only"])
+    distiller = build(name, **CASES[name].get("teacher_only", {}))
     student, teacher = make_batch(distiller, with_targets=False)
-    student = changed(
-        student,
-        lambda p: (
-            Padded(p.data.clone().requires_grad_(), p.lengths)
-            if p.data.is_floating_point()
-            else p
-        ),
-    )
+    student = changed(student, learned)
     loss, _ = distiller(student, teacher)
     assert loss.tolist() == [0.0, 0.0, 0.0]
     loss.sum().backward()
-    gradients = [p.data.grad for p in student.values() if p.data.is_floating_point()]
+    unread = CASES[name].get("no_gradient", set())
+    taps = {n: p.data for n, p in student.items() if p.data.is_floating_point()}
+    assert all(taps[n].grad is None for n in unread)
+    gradients = [data.grad for n, data in taps.items() if n not in unread]
     gradients += [parameter.grad for parameter in distiller.parameters()]
     assert all(g is not None and not g.any() for g in gradients)
 
@@ -164,7 +180,7 @@ def test_no_gradient_reaches_the_teacher(name):
     floats = [p.data for p in teacher.values() if p.data.is_floating_point()]
     for data in floats:
         data.requires_grad_()
-    distiller(student, teacher)[0].sum().backward()
+    distiller(changed(student, learned), teacher)[0].sum().backward()
     assert all(data.grad is None for data in floats)
 
 
@@ -187,13 +203,10 @@ def test_mixed_precision_gives_a_float32_loss(name):
 def test_loss_falls_on_one_batch(name):
     distiller = build(name)
     student, teacher = make_batch(distiller)
-    floating = [n for n, p in student.items() if p.data.is_floating_point()]
-    for tap in floating:
-        student[tap] = Padded(
-            student[tap].data.clone().requires_grad_(), student[tap].lengths
-        )
-    parameters = [student[tap].data for tap in floating] + list(distiller.parameters())
-    optimizer = torch.optim.Adam(parameters, lr=0.02)
+    student = changed(student, learned)
+    parameters = [p.data for p in student.values() if p.data.requires_grad]
+    parameters += distiller.parameters()
+    optimizer = torch.optim.Adam(parameters, lr=0.03)
     losses = []
     for _ in range(20):
         optimizer.zero_grad()

@@ -1,4 +1,5 @@
 import io
+import unicodedata
 
 import pytest
 
@@ -72,6 +73,44 @@ def test_equals_espnet(bpemodel, wordpiece):
             tokens = theirs.text2tokens(sentence)
             assert ours.tokens(sentence) == tokens
             assert ours.ids(sentence) == converter.tokens2ids(tokens)
+
+
+@pytest.mark.parametrize("sentence", [*SENTENCES, "cafe\u0301 ½ x", " a", "a "])
+def test_spans_slice_the_tokens_out(bpemodel, wordpiece, sentence):
+    cases = {
+        "bpe": (bpemodel[1], bpemodel[0]),
+        "char": (["<unk>"], None),
+        "word": (["<unk>"], None),
+        "hugging_face": (wordpiece[1], wordpiece[0]),
+    }
+    for token_type, arguments in cases.items():
+        tokenizer = StudentTokenizer(token_type, *arguments)
+        tokens, spans = tokenizer.tokens(sentence), tokenizer.spans(sentence)
+        for token, (start, end) in zip(tokens, spans, strict=True):
+            plain = token.removeprefix("##").replace("▁", " ").replace("<space>", " ")
+            found = sentence[start:end]
+            if token_type == "hugging_face":
+                found = found.lower()
+            assert token == "[UNK]" or without_accents(plain) == without_accents(found)
+
+
+def without_accents(text):
+    text = unicodedata.normalize("NFKD", text).strip()
+    return "".join(c for c in text if not unicodedata.combining(c))
+
+
+def test_a_truncating_folder_does_not_truncate(wordpiece):
+    import tokenizers
+
+    path, names = wordpiece
+    file = str(path / "tokenizer.json")
+    model = tokenizers.Tokenizer.from_file(file)
+    model.enable_truncation(3)
+    model.enable_padding(length=8)
+    model.save(file)
+    tokenizer = StudentTokenizer("hugging_face", names, path)
+    assert tokenizer.tokens("the quick bag the bag") == "the quick bag the bag".split()
+    assert tokenizer.tokens("the") == ["the"]
 
 
 def test_reads_token_list_as_espnet(tmp_path):

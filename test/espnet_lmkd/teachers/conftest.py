@@ -47,3 +47,11 @@ def teacher_folder(make_teacher, tmp_path):
     teacher.model.save_pretrained(tmp_path / "teacher")
     teacher.tokenizer.save_pretrained(tmp_path / "teacher")
     return tmp_path / "teacher"
+
+
+@pytest.fixture
+def folder_of(tmp_path):
+    """Return a function that saves a tiny model of a type."""
+    from tiny_lms import save_tiny_lm
+
+    return lambda model_type: save_tiny_lm(model_type, tmp_path / model_type)

@@ -6,12 +6,14 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from transformers import AutoModelForMaskedLM
 
 from espnet_lmkd.bin.extract_targets import main
 from espnet_lmkd.data.directory import write_lines, write_table
 from espnet_lmkd.targets.schema import to_stored
 from espnet_lmkd.targets.store import TargetReader, read_manifest
+from espnet_lmkd.teachers.pretrained import weights_sha256
 
 TEXTS = {
     "utt1": "a b c",
@@ -64,17 +66,22 @@ def test_store_holds_what_the_teacher_says(extract, make_teacher, tmp_path, caps
         "revision": None,
         "class": "BertForMaskedLM",
         "dtype": "float32",
-        "weights_sha256": teacher.weights_sha256(),
+        "weights_sha256": weights_sha256(teacher.model),
     }
     assert (manifest["top_k"], manifest["temperature"]) == (4, 2.0)
 
 
-def test_hidden_states(extract, make_teacher, tmp_path):
-    extract("--targets", "teacher_hidden", "--layer", 2)
-    (expected,) = make_teacher().hidden_states([[13, 12, 1, 3]], 2)
+def test_hidden_states_of_a_teacher_on_the_same_tokens(extract, make_teacher, tmp_path):
+    extract("--targets", "teacher_hidden", "--layers", 2)
+    ids = torch.tensor([[14, 13, 12, 1, 3, 14]])
+    with torch.no_grad():
+        states = make_teacher().model(input_ids=ids, output_hidden_states=True)
+    expected = states.hidden_states[2][0, 1:-1].numpy()
     reader = TargetReader(tmp_path / "store" / "teacher_hidden.scp")
-    np.testing.assert_allclose(reader["utt4"], expected["teacher_hidden"], atol=2e-3)
-    assert read_manifest(tmp_path / "store")["layer"] == 2
+    np.testing.assert_allclose(reader["utt4"], expected, atol=2e-3)
+    manifest = read_manifest(tmp_path / "store")
+    assert manifest["layers"] == [2]
+    assert manifest["coverage"]["one_to_one"] == manifest["num_tokens"] == 13
 
 
 def test_hidden_states_need_no_lm_head(extract, teacher_folder, tmp_path):
@@ -134,7 +141,7 @@ def test_survives_sigkill_at_random_moments(extract, tmp_path):
         (["--top_k", 13], "--top_k 13: the vocabulary has 12 tokens"),
         (["--teacher", "/no/such/teacher"], "teacher /no/such/teacher: no such folder"),
         (["--temperature", 0], "--temperature 0.0: above 0"),
-        (["--targets", "teacher_hidden", "--layer", 9], "--layer 9"),
+        (["--targets", "teacher_hidden", "--layers", 9], "--layers 9"),
         (["--nj", 2, "--job", 3], "--job 3: 1 .. 2"),
         (["--merge"], "shards are missing"),
         (["--token_type", "bpe"], "no such SentencePiece model"),

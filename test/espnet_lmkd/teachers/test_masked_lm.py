@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from espnet_lmkd.errors import InputError
-from espnet_lmkd.teachers.masked_lm import MaskedLMTeacher, batches_of
+from espnet_lmkd.teachers.masked_lm import MaskedLMTeacher
+from espnet_lmkd.teachers.pretrained import weights_sha256
 
 ARCHITECTURES = ("bert", "roberta", "distilbert", "modernbert")
 SENTENCES = [[2, 3], [4], [5, 6, 2, 1, 9, 13], [7, 7, 7], [2, 3, 4, 5, 6, 7, 8, 9, 10]]
@@ -50,19 +51,6 @@ def test_the_head_sees_one_position(make_teacher):
     assert not teacher.model.base_model._forward_hooks
 
 
-@pytest.mark.parametrize("layer", [0, 2, -1])
-@pytest.mark.parametrize("model_type", ARCHITECTURES)
-def test_hidden_states_are_the_models(make_teacher, model_type, layer):
-    teacher = make_teacher(model_type, batch_tokens=30)
-    results = teacher.hidden_states(SENTENCES, layer)
-    for sentence, result in zip(SENTENCES, results, strict=True):
-        ids = torch.tensor([[14, *sentence, 14]])
-        with torch.no_grad():
-            output = teacher.model(input_ids=ids, output_hidden_states=True)
-        expected = output.hidden_states[layer][0, 1:-1].numpy()
-        np.testing.assert_allclose(result["teacher_hidden"], expected, atol=2e-5)
-
-
 def test_score_against_a_plain_loop(make_teacher):
     teacher = make_teacher()
     correct, losses = [], []
@@ -96,8 +84,6 @@ def test_bad_arguments(make_teacher):
     )
     with pytest.raises(InputError, match="--top_k 13: the vocabulary has 12 tokens"):
         next(teacher.topk_log_probs(SENTENCES, 13))
-    with pytest.raises(InputError, match="--layer 4"):
-        next(teacher.hidden_states(SENTENCES, 4))
 
 
 def test_another_vocabulary(make_teacher, tokens):
@@ -110,23 +96,14 @@ def test_another_vocabulary(make_teacher, tokens):
 def test_loads_its_folder(make_teacher, teacher_folder, tokens):
     loaded = MaskedLMTeacher.from_pretrained(teacher_folder, tokens, device="cpu")
     original = make_teacher()
-    assert loaded.weights_sha256() == original.weights_sha256()
+    assert weights_sha256(loaded.model) == weights_sha256(original.model)
     half = MaskedLMTeacher.from_pretrained(
         teacher_folder, tokens, dtype="bfloat16", device="cpu"
     )
-    assert half.weights_sha256() != original.weights_sha256()
+    assert weights_sha256(half.model) != weights_sha256(original.model)
     for ours, theirs in zip(
         half.topk_log_probs(SENTENCES, 12), original.topk_log_probs(SENTENCES, 12)
     ):
         ours = np.sort(ours["teacher_topk_log_probs"])
         theirs = np.sort(theirs["teacher_topk_log_probs"])
         np.testing.assert_allclose(ours, theirs, atol=0.3)
-
-
-def test_batches_keep_order_and_budget():
-    lengths = [1, 3, 2, 9, 1, 1]
-    batches = list(batches_of(range(6), lengths, 10))
-    assert [item for batch in batches for item in batch] == list(range(6))
-    for batch in batches:
-        size = len(batch) * (max(lengths[item] for item in batch) + 2)
-        assert size <= 10 or len(batch) == 1

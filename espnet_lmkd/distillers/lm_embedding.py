@@ -1,0 +1,141 @@
+"""The student's token states learn to predict a language model's embeddings."""
+
+from typing import Any, Dict, Mapping, Tuple
+
+import torch
+
+from espnet_lmkd.alignment.ctc import ctc_align, token_means
+from espnet_lmkd.distillers.abs_distiller import AbsDistiller, StudentSpec
+from espnet_lmkd.errors import InputError
+from espnet_lmkd.losses.regression import DISTANCES, cos
+from espnet_lmkd.padded import Padded
+
+SOURCES = {
+    "decoder": ("text", "decoder_states"),
+    "ctc": ("text", "encoder_out", "ctc_logits"),
+}
+
+
+class LMEmbeddingDistiller(AbsDistiller):
+    """Distil a language model's hidden states through a linear prediction of them.
+
+    Kubo, Karita, Bacchiani, "Knowledge Transfer from Large-Scale Pretrained Language
+    Models to End-to-End Speech Recognizers", ICASSP 2022, arXiv 2202.07894;
+    reconstructed from its abstract and related work. The paper has attention decoders
+    and transducers; CTC students are ours. The projector exists in training only.
+
+    L = sum_u d(W s_u + b, e_u),  e_u a frozen LM's state at token u of the sentence
+
+    decoder: s_u is the decoder's state before its output layer that predicts y_u
+    ctc:     s_u is the mean encoder output of the frames that emit y_u on the best
+             CTC path of the text by the current posteriors; these get no gradient
+
+    The paper's `lambda mean_u` is here a sum over tokens by the batch size, as ESPnet's
+    own losses are: `weight: lambda` where its ASR loss is a mean over tokens as well,
+    `lambda / L` for an utterance of L tokens where that is a sum. eos has no target.
+
+    Args:
+        student: sizes of the student, whose tokens the targets' rows match.
+        target_size: E, width of the targets; training takes it from the store.
+        source: `decoder` or `ctc`.
+        distance: `mse` or `l1` (means over E), or `cos` (1 - cosine).
+        normalize: LayerNorm, without parameters, of e.
+
+    Raises:
+        InputError: an unknown source or distance, a student without such a decoder, or
+            targets of another width.
+
+    Example:
+        >>> student = StudentSpec(10, encoder_size=4, num_layers=2, sos=9, eos=9)
+        >>> distiller = LMEmbeddingDistiller(student, target_size=6, source="ctc")
+        >>> text = torch.tensor([2])
+        >>> taps = {
+        ...     "text": Padded(torch.tensor([[3, 5]]), text),
+        ...     "encoder_out": Padded(torch.randn(1, 7, 4), torch.tensor([7])),
+        ...     "ctc_logits": Padded(torch.randn(1, 7, 10), torch.tensor([7])),
+        ... }
+        >>> loss, stats = distiller(
+        ...     taps, {"teacher_hidden": Padded(torch.randn(1, 2, 6), text)}
+        ... )
+        >>> loss.shape
+        torch.Size([1])
+    """
+
+    targets = ("teacher_hidden",)
+
+    def __init__(
+        self,
+        student: StudentSpec,
+        target_size: int = 768,
+        source: str = "decoder",
+        distance: str = "mse",
+        normalize: bool = True,
+    ):
+        super().__init__()
+        for name, value, choices in (
+            ("source", source, SOURCES),
+            ("distance", distance, DISTANCES),
+        ):
+            if value not in choices:
+                raise InputError(
+                    f"lm_embedding: unknown {name} {value!r}; "
+                    f"choose one of {list(choices)}"
+                )
+        if source == "decoder" and student.decoder_size is None:
+            raise InputError(
+                "lm_embedding: source 'decoder' needs a student with an attention "
+                "decoder of ESPnet's Transformer family with its output layer "
+                "(ctc_weight < 1), this one has none; choose source 'ctc'"
+            )
+        sizes = {"decoder": student.decoder_size, "ctc": student.encoder_size}
+        self.taps, self.source, self.blank = SOURCES[source], source, student.blank
+        self.distance, self.normalize = DISTANCES[distance], normalize
+        self.projector = torch.nn.Linear(sizes[source], target_size)
+
+    @classmethod
+    def store_conf(cls, manifest: Mapping[str, Any]) -> Dict[str, Any]:
+        """Take the width of the targets from their store."""
+        return {"target_size": manifest["targets"]["teacher_hidden"]["dim"]}
+
+    def forward(
+        self, student: Mapping[str, Padded], teacher: Mapping[str, Padded]
+    ) -> Tuple[torch.Tensor, Dict[str, torch.Tensor]]:
+        """See the class; stats are means over the tokens with a target and a state."""
+        text, hidden = student["text"], teacher["teacher_hidden"].trimmed()
+        width, wanted = hidden.data.shape[2], self.projector.out_features
+        if width != wanted:
+            raise InputError(
+                f"lm_embedding: the targets' width is {width}, target_size says "
+                f"{wanted}; set target_size: {width} in the distiller's conf"
+            )
+        # Rows are those of the text, or none: beyond the longest nothing is learned.
+        length = hidden.data.shape[1]
+        states, found = self._states(student, text, length)
+        prediction, embedding = self.projector(states), hidden.data.float()
+        if self.normalize:
+            embedding = torch.nn.functional.layer_norm(embedding, (width,))
+        valid = hidden.mask & found.unsqueeze(1)
+        losses = (self.distance(prediction, embedding) * valid).sum(1)
+
+        with torch.no_grad():
+            count = valid.sum().clamp(min=1)
+            cosine = (1 - cos(prediction, embedding)) * valid
+            missing = text.lengths * (hidden.lengths == 0)
+            stats = {
+                "distance": losses.sum() / count,
+                "cosine": cosine.sum() / count,
+                "tokens_without_targets": missing.sum().float(),
+                "tokens_without_alignment": (text.lengths * ~found).sum().float(),
+            }
+        return losses, stats
+
+    def _states(self, student, text, length):
+        """Return (B, L, D) states of the first tokens, and (B,) where there are any."""
+        if self.source == "decoder":
+            states = student["decoder_states"].data[:, :length]
+            return states, torch.ones_like(text.lengths, dtype=torch.bool)
+        logits = student["ctc_logits"]
+        positions, aligned = ctc_align(
+            logits.data, logits.lengths, text.data, text.lengths, self.blank
+        )
+        return token_means(student["encoder_out"].data, positions, length), aligned
