@@ -59,8 +59,9 @@ class ASRKDTask(espnet_asr.ASRTask):
         super().add_task_arguments(parser)
         parser.add_argument(
             "--target_store",
+            nargs="+",
             default=None,
-            help="Folder written by extract_targets for the training set; stands for "
+            help="Folders written by extract_targets for the training set; stand for "
             "one --train_data_path_and_name_and_type a target of the distillers",
         )
         parser.epilog = (
@@ -98,8 +99,18 @@ def add_targets(args: argparse.Namespace) -> None:
     given = {name for _, name, _ in args.train_data_path_and_name_and_type}
     for name in needed_targets(args):
         if name not in given:
-            path = f"{args.target_store}/{name}.scp"
+            path = _find_target(args.target_store, name)
             args.train_data_path_and_name_and_type.append((path, name, LOADER))
+
+
+def _find_target(stores: Sequence[str], name: str) -> str:
+    holding = [store for store in stores if name in read_manifest(store)["targets"]]
+    if len(holding) != 1:
+        raise InputError(
+            f"the distillers need the target {name}, which {len(holding)} of the "
+            f"stores {list(stores)} hold; one of them must (stage 7: --targets)"
+        )
+    return f"{holding[0]}/{name}.scp"
 
 
 def complete_distillers(args: argparse.Namespace) -> None:

@@ -43,11 +43,12 @@ nbpe=300
 lm_train_text=data/local/lm_train.txt  # text of teacher and LM: never dev, test or unlabelled
 
 teacher_config=conf/teacher/modernbert_student_small.yaml
-target=teacher_topk  # what to extract: teacher_topk or teacher_hidden
+targets=teacher_topk  # what to extract, space separated: teacher_topk, teacher_tokens_topk, teacher_hidden
+hidden_teacher=     # folder or hub id for teacher_hidden; empty: the teacher of stage 6
 top_k=8
 temperature=1.0
-extract_opts=       # more of extract_targets, e.g. "--drop_too_long"; then also give target_tag
-target_tag=         # ends the store's name, to keep variants apart
+extract_opts=       # more of extract_targets, e.g. "--layers 6 9"; then also give target_tag
+target_tag=         # ends the stores' names, to keep variants apart
 
 asr_configs="conf/train_asr_ctc.yaml conf/train_asr_kd_ctc_interaed.yaml"  # first: baseline
 control_config=     # configuration trained once more on targets shuffled across utterances
@@ -104,7 +105,14 @@ case ${token_type} in
 esac
 token_list=${token_dir}/tokens.txt
 tokenizer_opts+=(--token_list "${token_list}")
-store=${dumpdir}/targets/$(basename "${teacher_dir}")_${target}_k${top_k}_t${temperature}${target_tag}/${train_set}
+teacher_of() { [ "$1" = teacher_hidden ] && [ -n "${hidden_teacher}" ] && echo "${hidden_teacher}" || echo "${teacher_dir}"; }
+store_of() {
+    local tag=_k${top_k}_t${temperature}
+    [ "$1" != teacher_hidden ] || tag=${hidden_teacher:+_by_$(basename "${hidden_teacher}")}
+    echo "${dumpdir}/targets/$(basename "${teacher_dir}")_$1${tag}${target_tag}/${train_set}"
+}
+stores_of_targets=
+for target in ${targets}; do stores_of_targets+="$(store_of "${target}") "; done
 stats_dir=${expdir}/asr_stats_${feats_tag}_${lang}_${token_tag}${set_tag}
 lm_exp=${expdir}/lm_$(basename "${lm_config}" .yaml)_${token_tag}
 lm_stats=${expdir}/lm_stats_${token_tag}
@@ -163,17 +171,20 @@ if run_stage 6 "${skip_teacher}"; then
 fi
 
 if run_stage 7 "${skip_teacher}"; then
-    log "Stage 7: targets -> ${store}"
-    # shellcheck disable=SC2206
-    extract=(${python} -m espnet_lmkd.bin.extract_targets --text "data/${train_set}/text"
-        --teacher "${teacher_dir}" "${tokenizer_opts[@]}" --targets "${target}"
-        --top_k "${top_k}" --temperature "${temperature}" --out "${store}" --device "${device}"
-        --nj "$((ngpu > 0 ? ngpu : nj))" ${extract_opts})
-    ${cuda_cmd} --gpu "$((ngpu > 0))" JOB=1:"$((ngpu > 0 ? ngpu : nj))" "${store}.logs/extract.JOB.log" "${extract[@]}" --job JOB
-    "${extract[@]}" --merge
-    if [ -n "${control_config}" ]; then
-        ${python} -m espnet_lmkd.bin.shuffle_targets --store "${store}" --out "${store}_shuffled" --seed 0
-    fi
+    for target in ${targets}; do
+        store=$(store_of "${target}")
+        log "Stage 7: targets -> ${store}"
+        # shellcheck disable=SC2206
+        extract=(${python} -m espnet_lmkd.bin.extract_targets --text "data/${train_set}/text"
+            --teacher "$(teacher_of "${target}")" "${tokenizer_opts[@]}" --targets "${target}"
+            --top_k "${top_k}" --temperature "${temperature}" --out "${store}" --device "${device}"
+            --nj "$((ngpu > 0 ? ngpu : nj))" ${extract_opts})
+        ${cuda_cmd} --gpu "$((ngpu > 0))" JOB=1:"$((ngpu > 0 ? ngpu : nj))" "${store}.logs/extract.JOB.log" "${extract[@]}" --job JOB
+        "${extract[@]}" --merge
+        if [ -n "${control_config}" ]; then
+            ${python} -m espnet_lmkd.bin.shuffle_targets --store "${store}" --out "${store}_shuffled" --seed 0
+        fi
+    done
 fi
 
 asr_data_opts=(
@@ -217,7 +228,7 @@ if run_stage 11 "${skip_train}"; then
         log "  ${exp} (log: ${exp}/train.log)"
         # shellcheck disable=SC2086
         ${cuda_cmd} --gpu "${ngpu}" "${exp}/train.log" ${python} -m espnet_lmkd.bin.asr_kd_train \
-            --config "${configs[index]}" --seed "${exp_seeds[index]}" "${asr_data_opts[@]}" --target_store "${stores[index]}" \
+            --config "${configs[index]}" --seed "${exp_seeds[index]}" "${asr_data_opts[@]}" --target_store ${stores[index]} \
             --train_shape_file "${stats_dir}/train/speech_shape" \
             --train_shape_file "${stats_dir}/train/text_shape.${token_type}" \
             --valid_shape_file "${stats_dir}/valid/speech_shape" \

@@ -85,7 +85,7 @@ def test_a_store_brings_its_data_entries(recipe):
 def test_a_baseline_needs_no_store(recipe):
     args = arguments(recipe)
     args.model_conf = dict(ctc_weight=1.0)
-    args.target_store = "nowhere"
+    args.target_store = ["nowhere"]
     check(args)
     assert len(args.train_data_path_and_name_and_type) == 2
 
@@ -133,7 +133,7 @@ def test_no_store(recipe):
     args.target_store = None
     with pytest.raises(InputError, match="--target_store"):
         check(args)
-    args.target_store = str(recipe / "other")
+    args.target_store = [str(recipe / "other")]
     with pytest.raises(InputError, match="other"):
         check(args)
 

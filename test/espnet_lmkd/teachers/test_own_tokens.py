@@ -71,7 +71,7 @@ def test_training_takes_the_sizes_from_the_store(store, tokens):
     task = pytest.importorskip("espnet_lmkd.asr.task")
     entry = {"type": "interaed_wordpiece", "conf": {"layers": [1]}}
     args = argparse.Namespace(
-        target_store=str(store),
+        target_store=[str(store)],
         train_data_path_and_name_and_type=[],
         model_conf={"distillers": [entry]},
     )

@@ -1,11 +1,11 @@
 # shellcheck shell=bash disable=SC2034,SC2154
-# Source it: lists the trainings as exps, configs, exp_seeds and stores, the systems to compare
-# as name=experiment:decoding, and the baselines. An experiment is a configuration, a seed and a store.
+# Source it: lists the trainings as exps, configs, exp_seeds and stores (of targets), the systems to compare
+# as name=experiment:decoding, and the baselines. An experiment is a configuration, a seed and stores.
 read -r -a config_list <<<"${asr_configs}"
 decode_tag=$(basename "${inference_config}" .yaml)
 lm_decode_tag=$(basename "${lm_inference_config}" .yaml)
 exps=() configs=() exp_seeds=() stores=() systems=() baselines=()
-add_experiments() {  # configuration, suffix of its name, store
+add_experiments() {  # configuration, suffix of its name, stores separated by spaces
     local seed name
     name=$(basename "$1" .yaml)
     name=${name#train_asr_}$2
@@ -17,10 +17,10 @@ add_experiments() {  # configuration, suffix of its name, store
     done
 }
 for config in "${config_list[@]}"; do
-    add_experiments "${config}" "" "${store}"
+    add_experiments "${config}" "" "${stores_of_targets}"
     [ "${#baselines[@]}" -gt 0 ] || baselines=("${exps[@]}")
 done
-[ -z "${control_config}" ] || add_experiments "${control_config}" _shuffled "${store}_shuffled"
+[ -z "${control_config}" ] || add_experiments "${control_config}" _shuffled "${stores_of_targets// /_shuffled }"
 [ "$(printf '%s\n' "${exps[@]}" | sort -u | wc -l)" = "${#exps[@]}" ] || die "two --asr_configs have the same file name; they would share ${expdir}/asr_<name>"
 if "${use_lm}"; then
     for exp in "${baselines[@]}"; do systems+=("${systems[0]%%=*}+lm=${exp}:${lm_decode_tag}"); done
