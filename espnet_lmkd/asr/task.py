@@ -14,6 +14,7 @@ from espnet2.train import dataset
 from espnet2.utils.yaml_no_alias_safe_dump import yaml_no_alias_safe_dump
 
 from espnet_lmkd.asr.model import LMKDASRModel
+from espnet_lmkd.asr.speech_encoder import SpeechEncoder
 from espnet_lmkd.data.directory import read_table
 from espnet_lmkd.distillers import registry
 from espnet_lmkd.distillers.interaed import BertKDDecoder
@@ -34,6 +35,7 @@ def _register(choices, name: str, new_class: type) -> None:
 
 
 _register(espnet_asr.model_choices, "lmkd", LMKDASRModel)
+_register(espnet_asr.encoder_choices, "lmkd_speech", SpeechEncoder)
 _register(espnet_asr.decoder_choices, "lmkd_bert_kd", BertKDDecoder)
 dataset.DATA_TYPES[LOADER] = dict(
     func=TargetReader,
@@ -68,6 +70,14 @@ class ASRKDTask(espnet_asr.ASRTask):
             "model_conf.distillers takes a list of {type, name, weight, conf} with the "
             f"types {registry.names()} or a dotted path."
         )
+
+    @classmethod
+    def build_model(cls, args: argparse.Namespace) -> espnet_asr.ESPnetASRModel:
+        """Build the model; what a pretrained encoder is made of goes to config.yaml."""
+        model = super().build_model(args)
+        if isinstance(model.encoder, SpeechEncoder):
+            args.encoder_conf["config"] = model.encoder.config()
+        return model
 
     @classmethod
     def main(
@@ -191,6 +201,8 @@ def check_resume(args: argparse.Namespace) -> None:
     names = [name for name in (*IDENTITY, "token_list") if name in before]
     if args.input_size is not None:  # then ESPnet empties the frontend as it builds
         names = [name for name in names if not name.startswith("frontend")]
+    if "config" not in now["encoder_conf"]:  # of `SpeechEncoder`, made by the training
+        before["encoder_conf"].pop("config", None)
     differ = [name for name in names if before[name] != now[name]]
     if differ:
         raise InputError(

@@ -1,10 +1,12 @@
 """Write the outputs of a frozen speech encoder as a student's features (stage 3)."""
 
 import argparse
+import json
 import os
 from pathlib import Path
 
-from espnet_lmkd.errors import exits_cleanly
+from espnet_lmkd.data.directory import validate, write_directory, write_lines
+from espnet_lmkd.errors import InputError, exits_cleanly
 
 
 def get_parser():
@@ -26,6 +28,45 @@ def get_parser():
     return parser
 
 
+def encode(encoder, speech, stack, device):
+    """Return the (T, E) float16 features of (N,) samples.
+
+    Whisper gets speech of more than 30 s in equal parts.
+    """
+    import numpy as np
+    import torch
+
+    from espnet_lmkd.asr import pretrained_speech as ps
+
+    parts = [speech]
+    if encoder.is_whisper:
+        longest = ps.WHISPER_SECONDS * ps.SAMPLE_RATE
+        parts = np.array_split(speech, max(-(-len(speech) // longest), 1))
+    frames = []
+    with torch.inference_mode():
+        for part in parts:
+            wave = torch.from_numpy(part)[None].to(device)
+            layers, _ = encoder(wave, torch.tensor([len(part)], device=device))
+            frames.append(layers[-1])
+        stacked = ps.stack_frames(torch.cat(frames, dim=1), stack)
+    return stacked[0].float().cpu().numpy().astype(np.float16)
+
+
+def check_record(folder, record):
+    """Write what made the features, or refuse a folder that others made.
+
+    Raises:
+        InputError: the folder holds features of another encoder or another stack.
+    """
+    path = Path(folder, "speech_encoder.json")
+    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != record:
+        raise InputError(
+            f"{folder} holds features made otherwise ({path.name}); remove it or give"
+            " another --out"
+        )
+    write_lines(path, [json.dumps(record, indent=1)])
+
+
 @exits_cleanly
 def main(cmd=None):
     """Dump features.
@@ -38,21 +79,23 @@ def main(cmd=None):
     import numpy as np
     from tqdm import tqdm
 
+    from espnet_lmkd.asr.pretrained_speech import SAMPLE_RATE, PretrainedSpeech
     from espnet_lmkd.data.audio import read_mono
-    from espnet_lmkd.data.directory import validate, write_directory, write_lines
-    from espnet_lmkd.errors import InputError
-    from espnet_lmkd.teachers.speech_encoder import (
-        SAMPLE_RATE,
-        FrozenSpeechEncoder,
-        check_record,
-    )
+    from espnet_lmkd.teachers.pretrained import choose_device
 
     tables = validate(args.data_dir, ("wav.scp", "text", "utt2spk"))
-    encoder = FrozenSpeechEncoder(
-        args.encoder, args.revision, args.dtype, args.stack, args.device
-    )
+    device = choose_device(args.device)
+    encoder = PretrainedSpeech.from_pretrained(args.encoder, args.revision, args.dtype)
+    encoder.to(device).eval()
     out = Path(args.out)
-    check_record(out, encoder.record)
+    record = {
+        "source": args.encoder,
+        "commit": getattr(encoder.model.config, "_commit_hash", None),
+        "dtype": args.dtype,
+        "stack": args.stack,
+        "size": encoder.size * args.stack,
+    }
+    check_record(out, record)
     (out / "features").mkdir(exist_ok=True)
     feats, durations = {}, {}
     for utterance, wav in tqdm(tables["wav.scp"].items(), desc=str(out), unit="utt"):
@@ -66,14 +109,14 @@ def main(cmd=None):
         if not path.is_file():
             unfinished = path.with_suffix(".tmp")
             with unfinished.open("wb") as file:
-                np.save(file, encoder(speech).astype(np.float16))
+                np.save(file, encode(encoder, speech, args.stack, device))
             os.replace(unfinished, path)
         feats[utterance] = str(path)
         durations[utterance] = f"{len(speech) / rate:.3f}"
     tables = {**tables, "feats.scp": feats, "utt2dur": durations}
     write_directory(out, tables)
     write_lines(out / "feats_type", ["speech_encoder"])
-    print(f"{out}: {len(feats)} utterances, {encoder.record['size']} values a frame")
+    print(f"{out}: {len(feats)} utterances, {record['size']} values a frame")
 
 
 if __name__ == "__main__":
