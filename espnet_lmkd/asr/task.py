@@ -13,6 +13,7 @@ from espnet2.tasks import asr as espnet_asr
 from espnet2.train import dataset
 from espnet2.utils.yaml_no_alias_safe_dump import yaml_no_alias_safe_dump
 
+from espnet_lmkd.asr import warprnnt
 from espnet_lmkd.asr.model import LMKDASRModel
 from espnet_lmkd.asr.speech_encoder import SpeechEncoder
 from espnet_lmkd.data.directory import read_table
@@ -34,6 +35,7 @@ def _register(choices, name: str, new_class: type) -> None:
     choices.classes[name] = new_class
 
 
+warprnnt.provide()
 _register(espnet_asr.model_choices, "lmkd", LMKDASRModel)
 _register(espnet_asr.encoder_choices, "lmkd_speech", SpeechEncoder)
 _register(espnet_asr.decoder_choices, "lmkd_bert_kd", BertKDDecoder)
