@@ -27,7 +27,7 @@ for lr, weight in product(lr_factors.split(), weight_factors.split()):
         conf["scheduler_conf"]["warmup_lr_list"] = [float(lr) * x for x in rates]
     distillers = conf["model_conf"].get("distillers", [])
     for distiller in distillers:
-        distiller["weight"] *= float(weight)
+        distiller["weight"] = float(weight) * distiller.get("weight", 1.0)
     name = f"{Path(config).stem}_lr{lr}" + (f"_weight{weight}" if distillers else "")
     path = Path("exp/search", f"{name}.yaml")
     path.parent.mkdir(parents=True, exist_ok=True)
