@@ -33,6 +33,16 @@ def test_a_member_that_would_land_outside_is_refused(tmp_path):
     assert not (tmp_path / "deep" / "out").exists()
 
 
+def test_a_link_is_refused(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        info = tarfile.TarInfo("link")
+        info.type, info.linkname = tarfile.SYMTYPE, "/etc"
+        archive.addfile(info)
+    with pytest.raises(InputError, match="unsafe member link"):
+        extract(tmp_path / "a.tar", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_truncated_archive_leaves_nothing_complete(tmp_path):
     archive = write_archive(tmp_path / "a.tar.gz", {"big": bytes(range(256)) * 999})
     archive.write_bytes(archive.read_bytes()[:-99])
