@@ -35,6 +35,10 @@ TARGETS = {
     "teacher_tokens": Target("int32", 2, "teacher"),
     "teacher_tokens_topk_ids": Target("int32", 2, "teacher"),
     "teacher_tokens_topk_log_probs": Target("float16", 2, "teacher", round_down=True),
+    # A path through a transducer's lattice: (t, u) of each node, what it says there.
+    "teacher_path": Target("int32", 2, "frame"),
+    "teacher_path_topk_ids": Target("int32", 2, "frame"),
+    "teacher_path_topk_log_probs": Target("float16", 2, "frame", round_down=True),
 }
 
 # int8: with a scale for each column, see `espnet_lmkd.targets.ark`.
@@ -48,6 +52,11 @@ KINDS = {
         "teacher_tokens",
         "teacher_tokens_topk_ids",
         "teacher_tokens_topk_log_probs",
+    ),
+    "teacher_path_topk": (
+        "teacher_path",
+        "teacher_path_topk_ids",
+        "teacher_path_topk_log_probs",
     ),
 }
 
