@@ -52,7 +52,8 @@ def test_teacher(name):
 
 @pytest.mark.parametrize("name", of_kind("decode_"))
 def test_decoding(name):
-    assert yaml.safe_load(CONFIGS[name].read_text())["search"] in ("ctc_greedy", "beam")
+    search = yaml.safe_load(CONFIGS[name].read_text())["search"]
+    assert search in ("ctc_greedy", "beam", "transducer")
 
 
 def test_every_yaml_is_of_a_kind_that_is_tested():

@@ -15,53 +15,15 @@ from humanfriendly import parse_size
 from tqdm import tqdm
 
 import espnet_lmkd.asr.task  # noqa: F401  models of this pack load by name
+from espnet_lmkd.asr.checkpoint import check_checkpoint
 from espnet_lmkd.asr.compat import TooShortUttError
 from espnet_lmkd.asr.ctc_greedy import ctc_greedy
 from espnet_lmkd.asr.inputs import read_input, read_inputs
+from espnet_lmkd.asr.search import SearchOptions, check_lm, check_model, check_options
 from espnet_lmkd.data.directory import write_lines, write_table
 from espnet_lmkd.errors import InputError
 
-SEARCHES = ("ctc_greedy", "beam")
 SHORTEST = 0.03  # seconds; the padding of a short-time Fourier transform needs this
-
-
-@dataclasses.dataclass(frozen=True)
-class SearchOptions:
-    """What `conf/decode_*.yaml` holds.
-
-    Args:
-        search: `ctc_greedy`, or ESPnet's `beam` with the options below.
-        beam_size: hypotheses kept.
-        ctc_weight: weight of CTC; the attention decoder has the rest of 1.
-        lm_weight: weight of the language model.
-        penalty: reward of each token.
-        maxlenratio, minlenratio: limits of the length relative to encoder frames.
-    """
-
-    search: str = "ctc_greedy"
-    beam_size: int = 10
-    ctc_weight: float = 1.0
-    lm_weight: float = 0.0
-    penalty: float = 0.0
-    maxlenratio: float = 0.0
-    minlenratio: float = 0.0
-
-    @classmethod
-    def from_yaml(cls, path) -> "SearchOptions":
-        """Read options; an unknown one is an error that lists the choices."""
-        if not Path(path).is_file():
-            raise InputError(f"{path}: no such decoding configuration")
-        given = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-        choices = [field.name for field in dataclasses.fields(cls)]
-        unknown = sorted(set(given) - set(choices))
-        if unknown:
-            raise InputError(f"{path}: unknown option {unknown}; choose from {choices}")
-        options = cls(**given)
-        if options.search not in SEARCHES:
-            raise InputError(
-                f"{path}: unknown search {options.search!r}; choose from {SEARCHES}"
-            )
-        return options
 
 
 class Hypothesis(NamedTuple):
@@ -97,10 +59,9 @@ class Recogniser:
         lm_file=None,
         device: str = "cpu",
     ):
+        check_options(options)
         files = [train_config, model_file]
-        greedy = options.search == "ctc_greedy"
-        with_lm = options.lm_weight != 0 and not greedy
-        if with_lm:
+        if options.with_lm:
             if lm_train_config is None or lm_file is None:
                 raise InputError(
                     f"lm_weight {options.lm_weight} needs --lm_train_config and "
@@ -111,37 +72,36 @@ class Recogniser:
             if not Path(path).is_file():
                 raise InputError(f"{path}: no such file; train the model first")
         self.options, self.device = options, device
+        if options.with_lm:
+            lm_conf = yaml.safe_load(Path(lm_train_config).read_text())
+            check_lm(options, lm_conf["lm"])
         self.speech2text = Speech2Text(
             str(train_config),
             str(model_file),
-            lm_train_config=str(lm_train_config) if with_lm else None,
-            lm_file=str(lm_file) if with_lm else None,
+            transducer_conf=options.transducer_conf,
+            lm_train_config=str(lm_train_config) if options.with_lm else None,
+            lm_file=str(lm_file) if options.with_lm else None,
             device=device,
             beam_size=options.beam_size,
-            ctc_weight=1.0 if greedy else options.ctc_weight,
-            lm_weight=options.lm_weight if with_lm else 0.0,
+            ctc_weight=1.0 if options.search == "ctc_greedy" else options.ctc_weight,
+            lm_weight=options.lm_weight if options.with_lm else 0.0,
             penalty=options.penalty,
             maxlenratio=options.maxlenratio,
             minlenratio=options.minlenratio,
         )
         self.model = self.speech2text.asr_model
         check_checkpoint(self.model, model_file)
+        check_model(options, self.model, train_config)
         modules = [self.model]
-        if with_lm:
-            lm = self.speech2text.beam_search.scorers["lm"]
+        if options.with_lm:
+            lm = self._language_model()
             check_checkpoint(lm, lm_file, prefix="lm.")
-            tokens = yaml.safe_load(Path(lm_train_config).read_text())["token_list"]
-            if tokens != self.model.token_list:
+            if lm_conf["token_list"] != self.model.token_list:
                 raise InputError(
                     f"{lm_train_config}: the language model has another token list "
                     f"than {train_config}; train it on the student's tokens (stage 8)"
                 )
             modules.append(lm)
-        if not greedy and options.ctc_weight < 1 and self.model.decoder is None:
-            raise InputError(
-                f"ctc_weight {options.ctc_weight} needs an attention decoder, which "
-                f"{train_config} does not have; set ctc_weight: 1.0"
-            )
         self.files = [Path(path) for path in files]
         self.num_parameters = sum(
             parameter.numel()
@@ -169,32 +129,17 @@ class Recogniser:
         text, tokens, token_ids, best = results[0]
         return Hypothesis(self._clean(text), tokens, token_ids, float(best.score))
 
+    def _language_model(self) -> torch.nn.Module:
+        if self.options.search != "transducer":
+            return self.speech2text.beam_search.scorers["lm"]
+        # ESPnet leaves the dropout of a transducer's language model on.
+        return self.speech2text.beam_search_transducer.lm.eval()
+
     def _clean(self, text: str) -> str:
         """Undo WordPiece's space around apostrophes: don ' t."""
         if self.speech2text.asr_train_args.token_type == "hugging_face":
             return text.replace(" ' ", "'")
         return text
-
-
-def check_checkpoint(model: torch.nn.Module, path, prefix: str = "") -> None:
-    """Load a checkpoint once more and refuse one of other parameters.
-
-    ESPnet loads what fits and leaves the rest random without a word.
-
-    Args:
-        model: what was built for it.
-        path: checkpoint.
-        prefix: of the names in the checkpoint.
-    """
-    stored = torch.load(path, map_location="cpu", weights_only=True)
-    stored = {name.removeprefix(prefix): value for name, value in stored.items()}
-    missing, unknown = model.load_state_dict(stored, strict=False)
-    if missing or unknown:
-        raise InputError(
-            f"{path} is not a checkpoint of this configuration: {len(missing)} "
-            f"parameters are missing {missing[:3]}, {len(unknown)} are unknown "
-            f"{unknown[:3]}; give the config.yaml it was trained with"
-        )
 
 
 def decode_set(

@@ -16,6 +16,7 @@ from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.main_funcs.pack_funcs import pack
 from espnet2.tasks.asr import ASRTask
 
+from espnet_lmkd.asr import warprnnt
 from espnet_lmkd.errors import InputError
 
 PREFIX = "lmkd_"
@@ -28,7 +29,7 @@ It was exported with ESPnet {espnet}; older ones may name parameters differently
     pip install "espnet>={espnet}"
 
 ```python
-import soundfile
+{before}import soundfile
 from espnet2.bin.asr_inference import Speech2Text
 
 speech2text = Speech2Text("config.yaml", "model.pth"{options})
@@ -39,6 +40,13 @@ print(result[0][0])
 
 The paths in config.yaml are relative to this folder: run there, or give the packed
 .zip to ESPnet, which makes them absolute.
+"""
+# What the card says of a transducer: recognition does not need the loss.
+STAND_IN = """import sys, types
+
+# ESPnet's transducers import warprnnt_pytorch, for training only; PyPI has it not.
+sys.modules["warprnnt_pytorch"] = types.SimpleNamespace(RNNTLoss=lambda **conf: None)
+
 """
 
 
@@ -119,6 +127,7 @@ def _copy_files(config: Dict[str, Any], out: Path) -> None:
 
 def check_stock(out: Path) -> None:
     """Build stock ESPnet's model of an exported folder and load it strictly."""
+    warprnnt.provide()
     with contextlib.chdir(out):
         config = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8"))
         model = ASRTask.build_model(argparse.Namespace(**config))
@@ -165,12 +174,17 @@ def export_student(exp, model_file: Optional[str] = None, make_zip: bool = False
     torch.save(state, unfinished / "model.pth")
     text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
     (unfinished / "config.yaml").write_text(text, encoding="utf-8")
-    ctc_only = config["model_conf"].get("ctc_weight", 0.5) == 1.0
     interctc = (config.get("encoder_conf") or {}).get("interctc_layer_idx")
+    before, options = "", ""
+    if config.get("decoder") == "transducer":
+        before, options = STAND_IN, ", beam_size=5"
+    elif config["model_conf"].get("ctc_weight", 0.5) == 1.0:
+        options = ", ctc_weight=1.0"
     card = CARD.format(
         version=__version__,
         espnet=metadata.version("espnet"),
-        options=", ctc_weight=1.0" if ctc_only else "",
+        before=before,
+        options=options,
         index="[0]  # [1] holds the intermediate layers' results" if interctc else "",
     )
     (unfinished / "README.md").write_text(card, encoding="utf-8")

@@ -4,12 +4,15 @@ from typing import Dict, Iterable, Optional
 
 import torch
 
+from espnet_lmkd.asr.cif_decoder import CIFDecoder
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.padded import Padded
 
 LAYER = "encoder_layer."
 DECODER = ("decoder_logits", "decoder_states")
-FIXED = ("text", "encoder_out", "ctc_logits", *DECODER)
+TRANSDUCER = ("predictor_out", "joint_network")
+PER_TOKEN = (*DECODER, "predictor_out", "cif_vectors")  # and one more
+FIXED = ("text", "encoder_out", "ctc_logits", *DECODER, *TRANSDUCER, "cif_vectors")
 
 
 def decoder_size(model: torch.nn.Module) -> Optional[int]:
@@ -37,8 +40,22 @@ def check_taps(names: Iterable[str], model: torch.nn.Module) -> None:
             raise InputError(f"unknown tap {name!r}; choose from {choices}")
         elif name == "ctc_logits" and model.ctc is None:
             raise InputError("tap 'ctc_logits' needs a student with ctc_weight > 0")
-        elif name == "decoder_logits" and model.decoder is None:
-            raise InputError("tap 'decoder_logits' needs a student with a decoder")
+        elif name == "decoder_logits" and (
+            model.decoder is None or model.use_transducer_decoder
+        ):
+            raise InputError(
+                "tap 'decoder_logits' needs a student with an attention decoder"
+            )
+        elif name in TRANSDUCER and not model.use_transducer_decoder:
+            raise InputError(
+                f"tap {name!r} needs a transducer student (decoder: transducer), this "
+                f"one's decoder is {type(model.decoder).__name__}"
+            )
+        elif name == "cif_vectors" and not isinstance(model.decoder, CIFDecoder):
+            raise InputError(
+                "tap 'cif_vectors' needs a CIF student (decoder: lmkd_cif), this one's "
+                f"decoder is {type(model.decoder).__name__}"
+            )
         elif name == "decoder_states" and decoder_size(model) is None:
             raise InputError(
                 "tap 'decoder_states' needs a student with an attention decoder of "
@@ -77,6 +94,10 @@ class Taps:
             self._hook(model.decoder, self._keep("decoder_logits"))
         if "decoder_states" in self.names:
             self._hook(model.decoder.output_layer, self._on_output_layer)
+        if "predictor_out" in self.names:
+            self._hook(model.decoder, self._keep("predictor_out"))
+        if "cif_vectors" in self.names:
+            self._hook(model.decoder.integrator, self._on_integrator)
         return self
 
     def __exit__(self, *_):
@@ -84,9 +105,14 @@ class Taps:
             handle.remove()
 
     def collect(self, text: Padded) -> Dict[str, Padded]:
-        """Return the activations of the pass that ran inside the context."""
+        """Return the activations of the pass that ran inside the context.
+
+        `joint_network` is no activation but the module.
+        """
         collected = {"text": text}
-        for name in self.names - {"text"}:
+        if "joint_network" in self.names:
+            collected["joint_network"] = self.model.joint_network
+        for name in self.names - {"text", "joint_network"}:
             if name.startswith(LAYER):
                 index = int(name[len(LAYER) :])
                 data = self.layers[max(k for k in self.layers if k <= index)]
@@ -96,7 +122,7 @@ class Taps:
                 data = self.seen[name]
             lengths = self.seen["lengths"]
             collected[name] = Padded(
-                data, text.lengths + 1 if name in DECODER else lengths
+                data, text.lengths + 1 if name in PER_TOKEN else lengths
             )
         return collected
 
@@ -122,6 +148,9 @@ class Taps:
 
     def _on_output_layer(self, module, inputs, output):
         self.seen.setdefault("decoder_states", inputs[0])
+
+    def _on_integrator(self, module, inputs, output):
+        self.seen.setdefault("cif_vectors", output.vectors.data)
 
     def _keep(self, name):
         def hook(module, inputs, output):

@@ -14,7 +14,10 @@ from espnet2.train import dataset
 from espnet2.utils.yaml_no_alias_safe_dump import yaml_no_alias_safe_dump
 
 from espnet_lmkd.asr import warprnnt
+from espnet_lmkd.asr.cif_decoder import CIFDecoder
+from espnet_lmkd.asr.live_teacher import LiveTeacher
 from espnet_lmkd.asr.model import LMKDASRModel
+from espnet_lmkd.asr.pooled_conformer import PooledConformerEncoder
 from espnet_lmkd.asr.speech_encoder import SpeechEncoder
 from espnet_lmkd.data.directory import read_table
 from espnet_lmkd.distillers import registry
@@ -38,7 +41,9 @@ def _register(choices, name: str, new_class: type) -> None:
 warprnnt.provide()
 _register(espnet_asr.model_choices, "lmkd", LMKDASRModel)
 _register(espnet_asr.encoder_choices, "lmkd_speech", SpeechEncoder)
+_register(espnet_asr.encoder_choices, "lmkd_pooled_conformer", PooledConformerEncoder)
 _register(espnet_asr.decoder_choices, "lmkd_bert_kd", BertKDDecoder)
+_register(espnet_asr.decoder_choices, "lmkd_cif", CIFDecoder)
 dataset.DATA_TYPES[LOADER] = dict(
     func=TargetReader,
     kwargs=[],
@@ -79,6 +84,12 @@ class ASRKDTask(espnet_asr.ASRTask):
         model = super().build_model(args)
         if isinstance(model.encoder, SpeechEncoder):
             args.encoder_conf["config"] = model.encoder.config()
+        interctc = getattr(model.encoder, "interctc_layer_idx", None)
+        if interctc and model.use_transducer_decoder:
+            raise InputError(
+                f"interctc_layer_idx {interctc}: ESPnet cannot decode a transducer "
+                "with intermediate CTC; leave it out of encoder_conf"
+            )
         return model
 
     @classmethod
@@ -99,9 +110,11 @@ class ASRKDTask(espnet_asr.ASRTask):
 
 
 def needed_targets(args: argparse.Namespace) -> List[str]:
-    """Return the targets that the configured distillers read."""
+    """Return the stored targets that the configured distillers read."""
     types = [entry.get("type", "") for entry in args.model_conf.get("distillers", ())]
-    return sorted({name for t in types for name in registry.get_class(t).targets})
+    names = {name for t in types for name in registry.get_class(t).targets}
+    live = LiveTeacher.targets if args.model_conf.get("live_teacher") else ()
+    return sorted(names.difference(live))
 
 
 def add_targets(args: argparse.Namespace) -> None:
@@ -165,13 +178,19 @@ def check_targets(args: argparse.Namespace) -> None:
             "--target_store <folder written by extract_targets>"
         )
     stores = {str(Path(path).parent) for path, kind in data.values() if kind == LOADER}
+    live_teacher = args.model_conf.get("live_teacher")
     token_list = args.token_list
-    if stores and isinstance(token_list, str):
+    if (stores or live_teacher) and isinstance(token_list, str):
         token_list = read_token_list(token_list)
+    if live_teacher:
+        LiveTeacher(**live_teacher).check(token_list)
     for store in sorted(stores):
         tokenizer = StudentTokenizer(args.token_type, token_list, args.bpemodel)
-        texts = read_table(data["text"][0])
-        check_store(store, texts, tokenizer.record(), tokenizer).raise_if_bad()
+        texts, audio = read_table(data["text"][0]), None
+        if any(TARGETS[t].side == "frame" for t in read_manifest(store)["targets"]):
+            audio = read_table(data["speech"][0])
+        report = check_store(store, texts, tokenizer.record(), tokenizer, audio=audio)
+        report.raise_if_bad()
 
 
 # What makes a training another one; max_epoch may grow and machines may change.

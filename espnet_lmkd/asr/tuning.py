@@ -39,6 +39,9 @@ def set_weights(recogniser: Recogniser, options: SearchOptions) -> None:
 
     ESPnet builds only the scorers whose weight is not 0, so load with other weights.
     """
+    if options.search == "transducer":
+        recogniser.speech2text.beam_search_transducer.lm_weight = options.lm_weight
+        return
     weights = {"lm": options.lm_weight, "length_bonus": options.penalty}
     recogniser.speech2text.beam_search.weights.update(weights)
 
@@ -54,8 +57,8 @@ def tune(
 
     Args:
         model_files: arguments of `Recogniser` but the options.
-        options: what the grid does not name; `search: beam`.
-        grid: values of `beam_size`, `lm_weight`, `penalty`.
+        options: what the grid does not name; `search: beam` or `transducer`.
+        grid: values of `beam_size`, `lm_weight`, `penalty` (a transducer has none).
         data_dir: with `wav.scp` and `text`.
         num_utts: only so many utterances, evenly spread.
 
@@ -65,10 +68,10 @@ def tune(
     Raises:
         InputError: the search is greedy and has nothing to tune.
     """
-    if options.search != "beam":
-        raise InputError(
-            f"search: {options.search} has no weights to tune; give search: beam"
-        )
+    if options.search == "ctc_greedy":
+        raise InputError("ctc_greedy has no weights to tune; give search: beam")
+    if options.search == "transducer":
+        grid = dict(grid, penalty=[0.0])
     references = read_table(Path(data_dir) / "text")
     files = read_inputs(data_dir, num_utts).files
     results = []
@@ -78,7 +81,7 @@ def tune(
         group = list(group)
         every_scorer = dataclasses.replace(
             group[0],
-            penalty=1.0,
+            penalty=float(options.search == "beam"),
             lm_weight=float(any(o.lm_weight != 0 for o in group)),
         )
         recogniser = Recogniser(options=every_scorer, **model_files)

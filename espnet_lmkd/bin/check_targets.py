@@ -1,7 +1,9 @@
-"""Compare a target store with a data directory's text and a student's tokenizer."""
+"""Compare a target store with a data directory and a student's tokenizer."""
 
 import argparse
+from pathlib import Path
 
+from espnet_lmkd.asr.inputs import read_inputs
 from espnet_lmkd.data.directory import read_table
 from espnet_lmkd.errors import exits_cleanly
 from espnet_lmkd.targets.check import check_store
@@ -18,7 +20,11 @@ def get_parser():
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("--store", required=True, help="such as dump/targets/bert/train")
-    add("--text", required=True, help="such as dump/raw/train_sp/text")
+    read = parser.add_mutually_exclusive_group(required=True)
+    read.add_argument("--text", help="such as dump/raw/train_sp/text")
+    read.add_argument(
+        "--data_dir", help="such as dump/raw/train_sp: its audio is compared as well"
+    )
     add("--token_list", required=True, help="the student's")
     add("--token_type", help="the student's; by default the store's")
     add("--bpemodel", help="the student's: lengths are compared as well")
@@ -35,7 +41,7 @@ def main(cmd=None):
     needs_model = token_type in ("bpe", "hugging_face")
     report = check_store(
         args.store,
-        read_table(args.text),
+        read_table(args.text or Path(args.data_dir, "text")),
         tokenizer_record(token_type, token_list),
         tokenizer=(
             StudentTokenizer(token_type, token_list, args.bpemodel)
@@ -43,6 +49,7 @@ def main(cmd=None):
             else None
         ),
         sha256=args.sha256,
+        audio=read_inputs(args.data_dir).files if args.data_dir else None,
     )
     report.raise_if_bad()
     print(

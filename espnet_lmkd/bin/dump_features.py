@@ -5,7 +5,7 @@ import json
 import os
 from pathlib import Path
 
-from espnet_lmkd.data.directory import validate, write_directory, write_lines
+from espnet_lmkd.data.directory import read_directory, write_directory, write_lines
 from espnet_lmkd.errors import InputError, exits_cleanly
 
 
@@ -83,7 +83,7 @@ def main(cmd=None):
     from espnet_lmkd.data.audio import read_mono
     from espnet_lmkd.teachers.pretrained import choose_device
 
-    tables = validate(args.data_dir, ("wav.scp", "text", "utt2spk"))
+    tables = read_directory(args.data_dir)
     device = choose_device(args.device)
     encoder = PretrainedSpeech.from_pretrained(args.encoder, args.revision, args.dtype)
     encoder.to(device).eval()

@@ -11,7 +11,7 @@ import soundfile
 from scipy.signal import resample_poly
 from tqdm import tqdm
 
-from espnet_lmkd.data.directory import validate, write_directory, write_lines
+from espnet_lmkd.data.directory import read_directory, write_directory, write_lines
 from espnet_lmkd.errors import InputError
 
 
@@ -144,7 +144,7 @@ def format_directory(data_dir, out, fs=16000, min_seconds=0.1, max_seconds=30.0,
     The utterances left out are listed with their lengths in `out`/dropped.
 
     Args:
-        data_dir: Directory with wav.scp, text and utt2spk.
+        data_dir: Directory with wav.scp, utt2spk and, if it is labelled, text.
         out: Directory to write: the same tables, spk2utt, utt2num_samples, feats_type
             and audio/.
         fs: Sampling rate of the output in Hz.
@@ -158,7 +158,7 @@ def format_directory(data_dir, out, fs=16000, min_seconds=0.1, max_seconds=30.0,
     Raises:
         InputError: An invalid data directory, unreadable audio, or nothing left.
     """
-    tables = validate(data_dir)
+    tables = read_directory(data_dir)
     out = Path(out)
     (out / "audio").mkdir(parents=True, exist_ok=True)
     flacs = {utt: str(out / "audio" / f"{utt}.flac") for utt in tables["wav.scp"]}

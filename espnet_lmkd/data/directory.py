@@ -5,6 +5,11 @@ from pathlib import Path
 
 from espnet_lmkd.errors import InputError
 
+# What a directory of recordings holds; without a text they are unlabelled.
+RECORDINGS = ("wav.scp", "utt2spk", "text")
+# What stage 3 makes of it.
+PREPARED = (*RECORDINGS, "feats.scp", "utt2dur", "utt2num_samples")
+
 
 def read_table(path):
     """Read a table of "key value" lines sorted by key in byte order (LC_ALL=C).
@@ -144,3 +149,20 @@ def validate(data_dir, files=("wav.scp", "text", "utt2spk")):
                 " remove the utterance from every file of the directory"
             )
     return tables
+
+
+def read_directory(data_dir, files=RECORDINGS):
+    """Read and check those tables of a data directory that are there.
+
+    Args:
+        data_dir: The directory to read.
+        files: The tables to look for; the first two must be there.
+
+    Returns:
+        dict[str, dict[str, str]]: File name to its table.
+
+    Raises:
+        InputError: As `validate`.
+    """
+    others = [name for name in files[2:] if Path(data_dir, name).is_file()]
+    return validate(data_dir, [*files[:2], *others])

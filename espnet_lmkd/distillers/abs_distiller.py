@@ -41,7 +41,10 @@ class AbsDistiller(torch.nn.Module, ABC):
     `encoder_layer.<k>` (B, T, D) normalised output of layer k = 1, 2, ...,
     `ctc_logits` (B, T, V), `decoder_logits` (B, L+1, V), `decoder_states` (B, L+1, D)
     what the attention decoder's output layer reads; row u predicts token u, the last
-    one eos.
+    one eos. Of a transducer: `predictor_out` (B, L+1, E), the prediction network's
+    output after u tokens, and `joint_network`, which is no `Padded` but the module
+    itself: it maps (..., D) and (..., E) to logits (..., V). Of a CIF recogniser:
+    `cif_vectors` (B, L+1, D), integrated for the tokens and eos.
     Teacher targets: the names of `espnet_lmkd.targets.schema`.
 
     Args:

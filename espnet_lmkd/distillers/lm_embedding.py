@@ -32,7 +32,8 @@ class LMEmbeddingDistiller(AbsDistiller):
 
     The paper's `lambda mean_u` is here a sum over tokens by the batch size, as ESPnet's
     own losses are: `weight: lambda` where its ASR loss is a mean over tokens as well,
-    `lambda / L` for an utterance of L tokens where that is a sum. eos has no target.
+    `lambda / L` for an utterance of L tokens where that is a sum. The decoder's state
+    that predicts eos learns where the targets have a row for it.
 
     Args:
         student: sizes of the student, whose tokens the targets' rows match.
@@ -115,6 +116,8 @@ class LMEmbeddingDistiller(AbsDistiller):
         if self.normalize:
             embedding = torch.nn.functional.layer_norm(embedding, (width,))
         valid = hidden.mask & found.unsqueeze(1)
+        if self.source == "ctc":  # no frame emits eos
+            valid &= Padded(valid, text.lengths).mask
         losses = (self.distance(prediction, embedding) * valid).sum(1)
 
         with torch.no_grad():

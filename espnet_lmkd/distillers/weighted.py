@@ -63,7 +63,8 @@ class WeightedDistiller(torch.nn.Module):
         losses, metrics = self.distiller(taps, targets)
         bad = ~torch.isfinite(losses.detach())
         # An overflow of the student itself (AMP) is the trainer's to skip.
-        if bad.any() and all(tap.data.isfinite().all() for tap in taps.values()):
+        activations = [tap.data for tap in taps.values() if isinstance(tap, Padded)]
+        if bad.any() and all(data.isfinite().all() for data in activations):
             named = [utt for utt, is_bad in zip(utt_ids, bad.tolist()) if is_bad]
             raise InputError(
                 f"loss_{self.name} is not finite for the utterances {named[:5]} "

@@ -69,6 +69,13 @@ def draw_comparison(
     right.set_title("WER, 95 % interval of the change")
     right.legend()
 
+    save_figure(figure, path)
+
+
+def save_figure(figure, path) -> None:
+    """Write a figure as .png in one step that a kill cannot tear, and close it."""
+    from matplotlib import pyplot
+
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".tmp")

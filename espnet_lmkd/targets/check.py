@@ -1,4 +1,4 @@
-"""Compare a target store with the texts and the tokenizer of a student."""
+"""Compare a target store with the texts, the audio and the tokenizer of a student."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -22,7 +22,8 @@ class StoreReport:
         tokenizer: Differences between the store's tokenizer and the student's.
         missing: Utterances without targets.
         stale: Utterances whose text has changed since extraction.
-        wrong_length: Utterances whose number of rows is not their number of tokens.
+        stale_audio: Utterances whose audio or features have changed since.
+        wrong_length: Utterances extracted with another number of tokens.
         corrupt: Shards whose size or SHA-256 is not that of the manifest.
     """
 
@@ -32,6 +33,7 @@ class StoreReport:
     tokenizer: list = field(default_factory=list)
     missing: list = field(default_factory=list)
     stale: list = field(default_factory=list)
+    stale_audio: list = field(default_factory=list)
     wrong_length: list = field(default_factory=list)
     corrupt: list = field(default_factory=list)
 
@@ -41,6 +43,7 @@ class StoreReport:
             "tokenizer": "the store belongs to another tokenizer:",
             "missing": "utterances have no targets:",
             "stale": "utterances have another text now:",
+            "stale_audio": "utterances have other audio or features now:",
             "wrong_length": "utterances have targets of the wrong length:",
             "corrupt": "shards are missing or corrupt:",
         }
@@ -59,8 +62,10 @@ class StoreReport:
             raise InputError(f"{self.store}: {'; '.join(self.problems())}; {RERUN}")
 
 
-def check_store(store, texts, student, tokenizer=None, sha256=False) -> StoreReport:
-    """Compare a target store with texts and a student's tokenizer.
+def check_store(
+    store, texts, student, tokenizer=None, sha256=False, audio=None
+) -> StoreReport:
+    """Compare a target store with texts, audio and a student's tokenizer.
 
     Args:
         store: Folder of the store.
@@ -69,6 +74,8 @@ def check_store(store, texts, student, tokenizer=None, sha256=False) -> StoreRep
             ``vocab_size``; only the keys that are given are compared.
         tokenizer: `StudentTokenizer`; when given, lengths are compared as well.
         sha256: Read all shards and compare their SHA-256, not only their size.
+        audio: File that the student hears (or its features) of each utterance; when
+            given, those of a frame-side store are read and compared as well.
 
     Returns:
         The report; call its ``raise_if_bad``.
@@ -104,6 +111,15 @@ def check_store(store, texts, student, tokenizer=None, sha256=False) -> StoreRep
         elif len(tokenizer.ids(text)) != int(lengths[key]):
             report.wrong_length.append(utterance)
 
+    if audio is not None and not on_text_side:
+        recorded = read_table(Path(store, "audio_hash"))
+        report.stale_audio = [
+            utterance
+            for utterance in texts
+            if utterance in recorded
+            and recorded[utterance] != audio_hash(audio.get(utterance, ""))
+        ]
+
     for shard in manifest["shards"]:
         path = Path(store, shard["file"])
         if not path.is_file() or path.stat().st_size != shard["bytes"]:
@@ -117,6 +133,11 @@ def file_sha256(path) -> str:
     """Return the SHA-256 of a file as hex digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def audio_hash(path) -> str | None:
+    """Return the first 16 hex digits of the SHA-256 of a file, or None without it."""
+    return file_sha256(path)[:16] if Path(path).is_file() else None
 
 
 def _short(value):

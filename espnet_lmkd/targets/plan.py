@@ -18,13 +18,13 @@ from espnet_lmkd.targets.vocabulary import normalize_space, text_hash
 
 @dataclass(frozen=True)
 class Unit:
-    """A text that occurs at least once: extracted once, shared by its utterances.
+    """A text, extracted once for all its utterances; on the frame side an utterance.
 
     Args:
-        key: `text_hash` of the text.
+        key: `text_hash` of the text, or the utterance.
         ids: The student's token ids.
-        source: What the teacher reads: the same ids, or what `make_plan` was told.
-        source_length: Number of tokens that the teacher reads.
+        source: What the teacher reads, as settled by `make_plan` or `make_frame_plan`.
+        source_length: Number of tokens, or about the number of frames, that it sees.
     """
 
     key: str
@@ -41,8 +41,9 @@ class Plan:
         header: The manifest's own entries: teacher, tokenizer, top_k, ...
         dims: Width of each array of `TARGETS` that is written.
         dtypes: NumPy type of each on disk.
-        hashes: `text_hash` of each utterance, dropped ones included.
-        units: Sorted by the teacher's length, then key: batches hold sentences of like
+        keys: Unit's key of each utterance, dropped ones included.
+        tables: What the store says of each of them: ``text_hash`` and the like.
+        units: Sorted by the teacher's length, then key: batches hold sources of like
             length.
         dropped: Reason for each utterance without targets.
         shard_size: Number of units in a shard.
@@ -52,7 +53,8 @@ class Plan:
     header: dict
     dims: dict
     dtypes: dict
-    hashes: dict
+    keys: dict
+    tables: dict
     units: tuple
     dropped: dict
     shard_size: int
@@ -69,6 +71,21 @@ class Plan:
         """Number of tokens of all units."""
         return sum(len(unit.ids) for unit in self.units)
 
+    @property
+    def has_eos(self) -> bool:
+        """Whether there is one more row for the end of the sentence."""
+        return self.header.get("eos", False)
+
+    @property
+    def on_frame_side(self) -> bool:
+        """Whether rows are nodes of a path: one for each token and each frame."""
+        return any(TARGETS[name].side == "frame" for name in self.dims)
+
+    @property
+    def num_frames(self) -> int:
+        """About the number of the teacher's frames; 0 on the text side."""
+        return self.on_frame_side * sum(unit.source_length for unit in self.units)
+
     def shard_key(self, index) -> str:
         """Return a digest of all that decides the bytes of a shard."""
         units = [vars(unit) for unit in self.shards[index]]
@@ -82,8 +99,9 @@ class Plan:
             np.dtype(self.dtypes[name]).itemsize * dim
             for name, dim in self.dims.items()
         )
-        tables = sum(80 + 3 * len(utterance) for utterance in self.hashes)
-        return self.num_tokens * row + len(self.units) * len(self.dims) * 200 + tables
+        rows = self.num_tokens + self.num_frames + self.has_eos * len(self.units)
+        tables = sum(80 + 3 * len(utterance) for utterance in self.keys)
+        return rows * row + len(self.units) * len(self.dims) * 200 + tables
 
     def check_disk(self, folder) -> str:
         """Return the estimate in words.
@@ -95,10 +113,12 @@ class Plan:
         while not existing.exists():
             existing = existing.parent
         wanted, free = self.num_bytes() / 1e6, shutil.disk_usage(existing).free / 1e6
+        units = f"{len(self.units)} different texts"
+        if self.on_frame_side:
+            units = f"about {self.num_frames} frames"
         estimate = (
-            f"{len(self.hashes)} utterances, {len(self.units)} different texts,"
-            f" {self.num_tokens} tokens: about {wanted:.1f} MB in {folder},"
-            f" {free:.0f} MB free"
+            f"{len(self.keys)} utterances, {units}, {self.num_tokens} tokens: about"
+            f" {wanted:.1f} MB in {folder}, {free:.0f} MB free"
         )
         if wanted > free:
             raise InputError(
@@ -171,7 +191,8 @@ def make_plan(
         raise InputError("no utterance is left to extract targets for")
     kept.sort(key=lambda unit: (unit.source_length, unit.key))
     dtypes = dtypes or {name: TARGETS[name].dtype for name in dims}
-    return Plan(header, dims, dtypes, hashes, tuple(kept), dropped, shard_size)
+    tables = {"text_hash": hashes}
+    return Plan(header, dims, dtypes, hashes, tables, tuple(kept), dropped, shard_size)
 
 
 def _merge_copies(texts):

@@ -18,19 +18,21 @@ class Target:
             utterance, so that speed-perturbed copies share it; ``teacher``: likewise,
             but the teacher's tokens; ``frame``: keyed by the utterance itself.
         round_down: Store the largest representable number below the value.
+        eos_row: Whether a store may have one more row, for the end of the sentence.
     """
 
     dtype: str
     rank: int
     side: str
     round_down: bool = False
+    eos_row: bool = False
 
 
 TARGETS = {
     "teacher_topk_ids": Target("int32", 2, "text"),
     # Rounded down, or K rounded probabilities might sum to 1 and more.
     "teacher_topk_log_probs": Target("float16", 2, "text", round_down=True),
-    "teacher_hidden": Target("float16", 2, "text"),
+    "teacher_hidden": Target("float16", 2, "text", eos_row=True),
     # The text in the teacher's own tokens, with what it says of each.
     "teacher_tokens": Target("int32", 2, "teacher"),
     "teacher_tokens_topk_ids": Target("int32", 2, "teacher"),

@@ -1,4 +1,4 @@
-"""The shuffled-teacher control: the teacher's rows without their place in a text."""
+"""The shuffled-teacher control: what a teacher says, without what it is said of."""
 
 import shutil
 from itertools import accumulate
@@ -9,8 +9,13 @@ import numpy as np
 from espnet_lmkd.data.directory import read_table
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.targets.ark import ark_writer
+from espnet_lmkd.targets.schema import TARGETS
 from espnet_lmkd.targets.store import TargetReader, read_manifest
 from espnet_lmkd.targets.writer import file_record, write_json
+
+# The text and the path themselves stay, not what is said of them.
+UNSHUFFLED = ("teacher_tokens", "teacher_path")
+TABLES = ("text_hash", "audio_hash", "utt2num_tokens", "utt2num_frames")
 
 
 def shuffle_store(source, out, seed):
@@ -18,6 +23,8 @@ def shuffle_store(source, out, seed):
 
     All targets get the same permutation, and each text keeps its number of rows: how
     often a token is predicted and how sharply stay, only what it says of the text goes.
+    On the frame side likewise: each utterance keeps its path, and the rows change
+    places over the nodes of all paths.
     A student that learns as much from this store was regularised, not taught.
 
     Args:
@@ -37,7 +44,8 @@ def shuffle_store(source, out, seed):
         raise InputError(f"{out} is the store itself; give another --out")
     manifest = read_manifest(source)
     hashes = read_table(source / "text_hash")
-    order = np.random.default_rng(seed).permutation(manifest["num_tokens"])
+    num_rows = manifest.get("num_rows", manifest["num_tokens"])
+    order = np.random.default_rng(seed).permutation(num_rows)
 
     out.mkdir(parents=True, exist_ok=True)
     Path(out, "manifest.json").unlink(missing_ok=True)
@@ -47,25 +55,24 @@ def shuffle_store(source, out, seed):
         units = _units_in_order(reader)
         arrays = [reader[utterance] for utterance in units]
         ends = list(accumulate(len(array) for array in arrays))
-        if name != "teacher_tokens":  # the text itself, not what is said of it
+        if name not in UNSHUFFLED:
             arrays = np.split(np.concatenate(arrays)[order], ends[:-1])
+        on_frame_side = TARGETS[name].side == "frame"
 
         by_shard = {}
         for utterance, array in zip(units, arrays):
             file = reader.places[utterance][0]
-            by_shard.setdefault(file, []).append((hashes[utterance], array))
+            key = utterance if on_frame_side else hashes[utterance]
+            by_shard.setdefault(file, []).append((key, array))
         for file, items in by_shard.items():
             with ark_writer(out / file, name, target["dtype"]) as ark:
                 for key, array in items:
                     ark.add(key, array)
             shards.append(file_record(out / file))
     # Same keys, shapes and types: every array lies where the original one lay.
-    for table in (
-        "text_hash",
-        "utt2num_tokens",
-        *(f"{n}.scp" for n in manifest["targets"]),
-    ):
-        shutil.copyfile(source / table, out / table)
+    for table in (*TABLES, *(f"{name}.scp" for name in manifest["targets"])):
+        if (source / table).is_file():
+            shutil.copyfile(source / table, out / table)
     write_json(
         out / "manifest.json", {**manifest, "shards": shards, "shuffled_seed": seed}
     )

@@ -29,7 +29,9 @@ def write_shards(plan, store, compute, job=1, nj=1):
         plan: `Plan` of the extraction.
         store: Folder of the store.
         compute: Takes the sources of all units of a shard and yields, for each in
-            turn, its arrays: ``{name: (L, dim)}``, L tokens of the student.
+            turn, its arrays: ``{name: (L, dim)}``, L tokens of the student, (L + 1,
+            dim) where ``eos`` is in the header; on the frame side (T + L, dim), T
+            frames of the teacher.
         job: 1 .. nj.
         nj: Number of jobs that share the shards.
     """
@@ -68,15 +70,19 @@ def merge(plan, store):
         for name, offsets in shard["offsets"].items():
             for unit, offset in zip(units, offsets):
                 places[name][unit.key] = f"{_ark(name, index)}:{offset}"
-    lengths = {unit.key: len(unit.ids) for unit in plan.units}
-    kept = {u: key for u, key in plan.hashes.items() if u not in plan.dropped}
+    of_units = {f"{name}.scp": place for name, place in places.items()}
+    of_units["utt2num_tokens"] = {unit.key: len(unit.ids) for unit in plan.units}
+    num_rows = plan.num_tokens + plan.has_eos * len(plan.units)
+    if plan.on_frame_side:
+        frames = [count for shard in shards for count in shard["frames"]]
+        of_units["utt2num_frames"] = dict(zip((u.key for u in plan.units), frames))
+        num_rows += sum(frames)
+    kept = {u: key for u, key in plan.keys.items() if u not in plan.dropped}
 
-    for name, place in places.items():
-        write_table(store / f"{name}.scp", {u: place[key] for u, key in kept.items()})
-    write_table(store / "text_hash", plan.hashes)
-    write_table(
-        store / "utt2num_tokens", {u: str(lengths[key]) for u, key in kept.items()}
-    )
+    for name, values in of_units.items():
+        write_table(store / name, {u: values[key] for u, key in kept.items()})
+    for name, table in plan.tables.items():
+        write_table(store / name, table)
     _remove_leftovers(plan, store)
     write_json(
         store / "manifest.json",
@@ -86,12 +92,13 @@ def merge(plan, store):
                 name: {"dtype": plan.dtypes[name], "dim": dim}
                 for name, dim in plan.dims.items()
             },
-            "storage": {name: _storage(plan, shards, name) for name in plan.dims},
+            "storage": {name: _storage(shards, name, num_rows) for name in plan.dims},
             "coverage": asdict(plan.coverage) if plan.coverage else None,
             **plan.header,
-            "num_utterances": len(plan.hashes),
+            "num_utterances": len(plan.keys),
             "num_units": len(plan.units),
             "num_tokens": plan.num_tokens,
+            "num_rows": num_rows,
             "dropped": plan.dropped,
             "shards": [file for shard in shards for file in shard["files"]],
         },
@@ -130,6 +137,7 @@ def _write_shard(plan, store, index, compute, progress):
     (store / _shard_json(index)).unlink(missing_ok=True)
     units = plan.shards[index]
     paths = {name: store / _ark(name, index) for name in plan.dims}
+    frames = []
     with ExitStack() as stack:
         arks = {
             name: stack.enter_context(ark_writer(path, name, plan.dtypes[name]))
@@ -137,9 +145,13 @@ def _write_shard(plan, store, index, compute, progress):
         }
         results = compute([unit.source for unit in units])
         for unit, arrays in zip(units, results, strict=True):
+            rows = len(unit.ids) + plan.has_eos
+            if plan.on_frame_side:
+                frames.append(_num_frames(unit, arrays))
+                rows += frames[-1]
             for name, ark in arks.items():
                 shape = arrays[name].shape
-                if shape != (len(unit.ids), plan.dims[name]):
+                if shape != (rows, plan.dims[name]):
                     raise ValueError(f"{name} of {unit.key} has shape {shape}")
                 ark.add(unit.key, arrays[name])
             progress.update(len(unit.ids))
@@ -150,17 +162,26 @@ def _write_shard(plan, store, index, compute, progress):
             "offsets": {name: ark.offsets for name, ark in arks.items()},
             "squares": {name: ark.squares for name, ark in arks.items()},
             "files": [file_record(path) for path in paths.values()],
+            **({"frames": frames} if plan.on_frame_side else {}),
         },
     )
 
 
-def _storage(plan, shards, name):
+def _num_frames(unit, arrays):
+    """Return T, known from where the path ends: at (T - 1, L)."""
+    frame, labels = (int(x) for x in arrays["teacher_path"][-1])
+    if labels != len(unit.ids):
+        raise ValueError(f"the path of {unit.key} ends after {labels} labels")
+    return frame + 1
+
+
+def _storage(shards, name, num_rows):
     """Return what a target costs and how far it is from what the teacher said."""
     files = [file for shard in shards for file in shard["files"]]
     mine = [file["bytes"] for file in files if file["file"].startswith(f"{name}.")]
     errors, totals = zip(*(shard["squares"][name] for shard in shards))
     return {
-        "bytes_per_token": round(sum(mine) / plan.num_tokens, 3),
+        "bytes_per_row": round(sum(mine) / num_rows, 3),
         "relative_error": round(sqrt(sum(errors) / max(sum(totals), 1e-30)), 6),
     }
 

@@ -107,7 +107,14 @@ class _OwnTokens:
 
 
 def plan_hidden(
-    teacher, source, student, texts, text_case="as_is", dtype="float16", **conf
+    teacher,
+    source,
+    student,
+    texts,
+    text_case="as_is",
+    dtype="float16",
+    eos=False,
+    **conf,
 ):
     """Settle the extraction of hidden states for a student of any vocabulary.
 
@@ -122,6 +129,8 @@ def plan_hidden(
         texts: Text of each utterance.
         text_case: A key of `TEXT_CASES`: what the teacher is given to read.
         dtype: One of `HIDDEN_DTYPES`.
+        eos: One more row for each text, the state of the teacher's closing token, for
+            students that predict the end of a sentence.
         conf: ``drop_too_long`` and ``shard_size`` of `make_plan`.
 
     Returns:
@@ -131,6 +140,8 @@ def plan_hidden(
         InputError: If an argument or a text does not suit the teacher, or most of its
             tokens of the texts are unknown ones.
     """
+    if eos:
+        teacher.check_eos()
     shared = vocabulary_difference(teacher.tokenizer, student.token_list) is None
     if shared and student.token_type == "hugging_face":
         _check_tokenization(teacher.tokenizer, student, texts)
@@ -142,7 +153,7 @@ def plan_hidden(
         return (theirs, tuple(align(text, student.spans(text), spans))), len(theirs)
 
     header = _header(
-        teacher, source, student, layers=teacher.layers, text_case=text_case
+        teacher, source, student, layers=teacher.layers, text_case=text_case, eos=eos
     )
     plan = make_plan(
         texts,
@@ -169,7 +180,7 @@ def plan_hidden(
             " unknown to the teacher: it does not read such text; give --text_case"
             " lower or a teacher of this language"
         )
-    return replace(plan, coverage=coverage), partial(_pooled, teacher)
+    return replace(plan, coverage=coverage), partial(_pooled, teacher, eos)
 
 
 def pool(rows, ranges) -> np.ndarray:
@@ -189,9 +200,10 @@ def pool(rows, ranges) -> np.ndarray:
     return np.stack([rows[first:end].mean(0) for first, end in ranges])
 
 
-def _pooled(teacher, sources):
-    states = teacher.hidden_states([ids for ids, _ in sources])
-    for (_, ranges), rows in zip(sources, states, strict=True):
+def _pooled(teacher, eos, sources):
+    states = teacher.hidden_states([ids for ids, _ in sources], eos)
+    for (ids, ranges), rows in zip(sources, states, strict=True):
+        ranges = [*ranges, (len(ids), len(ids) + 1)] if eos else ranges
         yield {"teacher_hidden": pool(rows, ranges)}
 
 

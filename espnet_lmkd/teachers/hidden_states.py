@@ -86,12 +86,25 @@ class HiddenStateTeacher:
         )
         return tuple(encoding.input_ids), encoding.offset_mapping
 
-    def hidden_states(self, sentences):
+    def check_eos(self):
+        """Refuse a teacher that closes no sentence with a token of its own.
+
+        Raises:
+            InputError: If it does not.
+        """
+        if not self._suffix:
+            raise InputError(
+                f"--eos: {type(self.tokenizer).__name__} puts no token behind a"
+                " sentence; leave it out, or take a masked LM such as BERT"
+            )
+
+    def hidden_states(self, sentences, eos=False):
         """Yield the hidden states (L, E) of the tokens of each sentence.
 
         Args:
             sentences: Token ids of each, without the special ones around it;
                 sentences of like length should be neighbours.
+            eos: Also yield that of the token that closes it: (L + 1, E).
         """
         pad_id = self.tokenizer.pad_token_id or 0
         first = len(self._prefix)
@@ -101,7 +114,7 @@ class HiddenStateTeacher:
                 states = self.model(**inputs, output_hidden_states=True).hidden_states
             chosen = torch.stack([states[layer].float() for layer in self.layers])
             for sentence, state in zip(batch, chosen.mean(0).cpu().numpy()):
-                yield state[first : first + len(sentence)]
+                yield state[first : first + len(sentence) + eos]
 
 
 def _special_tokens_around(tokenizer):

@@ -29,6 +29,7 @@ lang=en
 train_set=          # required
 valid_set=          # required
 test_sets=          # required; space separated, decoded whole and only once trained
+unlabelled_sets=    # space separated, a text is not used: trained on with what --speech_teacher hears in them
 local_data_opts=    # passed to local/data.sh
 speed_perturb_factors=  # e.g. "0.9 1.1"; empty: none
 speech_encoder=     # folder or hub id: students take this frozen encoder's outputs as features
@@ -43,12 +44,16 @@ nbpe=300
 lm_train_text=data/local/lm_train.txt  # text of teacher and LM: never dev, test or unlabelled
 
 teacher_config=conf/teacher/modernbert_student_small.yaml
-targets=teacher_topk  # what to extract, space separated: teacher_topk, teacher_tokens_topk, teacher_hidden
+targets=teacher_topk  # what to extract, space separated: teacher_topk, teacher_tokens_topk, teacher_hidden, teacher_path_topk; or ""
 hidden_teacher=     # folder or hub id for teacher_hidden; empty: the teacher of stage 6
+speech_teacher=     # for teacher_path_topk: checkpoint of a transducer of this recipe, exp/asr_.../<name>.pth
+pseudo_lm=          # LM of stages 8-9 (exp/lm_...) in shallow fusion where it decodes --unlabelled_sets
+pseudo_inference_config=  # how it decodes them; empty: conf/decode_transducer.yaml, or ..._lm.yaml with --pseudo_lm
+min_confidence=0    # 0 .. 1: hypotheses less sure of their tokens, exp(score / tokens), are not trained on
 top_k=8
 temperature=1.0
 extract_opts=       # more of extract_targets, e.g. "--layers 6 9"; then also give target_tag
-target_tag=         # ends the stores' names, to keep variants apart
+target_tag=         # ends the names of stores and of decoded unlabelled sets, to keep variants apart
 
 asr_configs="conf/train_asr_ctc.yaml conf/train_asr_kd_ctc_interaed.yaml"  # first: baseline
 control_config=     # configuration trained once more on targets shuffled across utterances
@@ -82,8 +87,6 @@ run_stage() { [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ] && [ "$2" 
 feats_tag=raw speech=wav.scp,speech,sound
 [ -z "${speech_encoder}" ] || { feats_tag=$(basename "${speech_encoder}"); speech=feats.scp,speech,npy; }
 data_feats=${dumpdir}/${feats_tag}
-full_train_set=${train_set}${speed_perturb_factors:+_sp}
-set_tag=${full_train_set#train}  # train_10_sp: names of experiments end in _10_sp
 read -r -a eval_sets <<<"${valid_set} ${test_sets}"
 device=$([ "${ngpu}" -gt 0 ] && echo cuda || echo cpu)
 ! "${use_lm}" || [ "${token_type}" != hugging_face ] || die "--use_lm needs --token_type bpe or char: ESPnet's LM ends sentences with the last token, not [SEP]"
@@ -94,8 +97,9 @@ case ${token_type} in
     hugging_face) token_tag=hugging_face_${teacher_tag} ;;
     *) die "--token_type is bpe, char or hugging_face; got ${token_type}" ;;
 esac
-teacher_dir=${expdir}/teacher_${teacher_tag}_${token_tag}
-token_dir=data/token_list/${token_tag}
+text_tag=${token_tag}${train_set#train}  # tokens, LM and its like of a part know nothing of the rest
+teacher_dir=${expdir}/teacher_${teacher_tag}_${text_tag}
+token_dir=data/token_list/${text_tag}
 tokenizer_opts=(--token_type "${token_type}") special_tokens=()
 case ${token_type} in
     bpe) tokenizer_opts+=(--bpemodel "${token_dir}/bpe.model") ;;
@@ -105,17 +109,11 @@ case ${token_type} in
 esac
 token_list=${token_dir}/tokens.txt
 tokenizer_opts+=(--token_list "${token_list}")
-teacher_of() { [ "$1" = teacher_hidden ] && [ -n "${hidden_teacher}" ] && echo "${hidden_teacher}" || echo "${teacher_dir}"; }
-store_of() {
-    local tag=_k${top_k}_t${temperature}
-    [ "$1" != teacher_hidden ] || tag=${hidden_teacher:+_by_$(basename "${hidden_teacher}")}
-    echo "${dumpdir}/targets/$(basename "${teacher_dir}")_$1${tag}${target_tag}/${train_set}"
-}
-stores_of_targets=
-for target in ${targets}; do stores_of_targets+="$(store_of "${target}") "; done
+. scripts/targets.sh  # full_train_set, stores_of_targets, needs_lm_teacher, functions of stage 7
+set_tag=${full_train_set#train}  # train_10_sp: names of experiments end in _10_sp
 stats_dir=${expdir}/asr_stats_${feats_tag}_${lang}_${token_tag}${set_tag}
-lm_exp=${expdir}/lm_$(basename "${lm_config}" .yaml)_${token_tag}
-lm_stats=${expdir}/lm_stats_${token_tag}
+lm_exp=${expdir}/lm_$(basename "${lm_config}" .yaml)_${text_tag}
+lm_stats=${expdir}/lm_stats_${text_tag}
 
 . scripts/experiments.sh  # exps, configs, exp_seeds, stores, systems, baselines
 
@@ -126,14 +124,14 @@ if run_stage 1 "${skip_data_prep}"; then
 fi
 
 if run_stage 2 "${skip_data_prep}" && [ -n "${speed_perturb_factors}" ]; then
-    log "Stage 2: speed perturbation ${speed_perturb_factors}: data/${train_set} -> data/${full_train_set}"
+    log "Stage 2: speed perturbation ${speed_perturb_factors}: data/${train_set} -> data/${labelled_set}"
     # shellcheck disable=SC2086
-    ${python} -m espnet_lmkd.bin.perturb_speed --data_dir "data/${train_set}" --out "data/${full_train_set}" --factors ${speed_perturb_factors} --nj "${nj}"
+    ${python} -m espnet_lmkd.bin.perturb_speed --data_dir "data/${train_set}" --out "data/${labelled_set}" --factors ${speed_perturb_factors} --nj "${nj}"
 fi
 
 if run_stage 3 "${skip_data_prep}"; then
     log "Stage 3: ${fs} Hz flac of ${min_wav_duration}-${max_wav_duration} s: data/ -> ${dumpdir}/raw/"
-    for dset in "${full_train_set}" "${eval_sets[@]}"; do
+    for dset in "${labelled_set}" "${eval_sets[@]}" ${unlabelled_sets}; do
         length_opts=(--min_seconds "${min_wav_duration}" --max_seconds "${max_wav_duration}")
         [[ " ${test_sets} " != *" ${dset} "* ]] || length_opts=(--min_seconds 0 --max_seconds inf)  # all of a test set
         ${python} -m espnet_lmkd.bin.format_data --data_dir "data/${dset}" --out "${dumpdir}/raw/${dset}" --fs "${fs}" "${length_opts[@]}" --nj "${nj}"
@@ -147,7 +145,7 @@ fi
 if run_stage 4 "${skip_data_prep}"; then
     log "Stage 4: no held-out sentence in the training text"
     held_out=()
-    for dset in "${eval_sets[@]}" unlabelled; do
+    for dset in "${eval_sets[@]}" ${unlabelled_sets:-unlabelled}; do
         [ ! -f "data/${dset}/text" ] || held_out+=(--held_out "data/${dset}/text")
     done
     # shellcheck disable=SC2086
@@ -161,7 +159,7 @@ if run_stage 5 "${skip_data_prep}"; then
     fi
 fi
 
-if run_stage 6 "${skip_teacher}"; then
+if run_stage 6 "${skip_teacher}" && { "${needs_lm_teacher}" || [ "${token_type}" = hugging_face ]; }; then
     log "Stage 6: teacher -> ${teacher_dir} (log: ${teacher_dir}.log)"
     teacher_opts=("${tokenizer_opts[@]}")
     [ "${token_type}" != hugging_face ] || teacher_opts=(--token_type hugging_face)
@@ -171,19 +169,13 @@ if run_stage 6 "${skip_teacher}"; then
 fi
 
 if run_stage 7 "${skip_teacher}"; then
+    if [ "${full_train_set}" != "${labelled_set}" ]; then
+        log "Stage 7: hypotheses of ${speech_teacher} for ${unlabelled_sets} -> ${data_feats}/${full_train_set}"
+        label_unlabelled_sets
+    fi
     for target in ${targets}; do
-        store=$(store_of "${target}")
-        log "Stage 7: targets -> ${store}"
-        # shellcheck disable=SC2206
-        extract=(${python} -m espnet_lmkd.bin.extract_targets --text "data/${train_set}/text"
-            --teacher "$(teacher_of "${target}")" "${tokenizer_opts[@]}" --targets "${target}"
-            --top_k "${top_k}" --temperature "${temperature}" --out "${store}" --device "${device}"
-            --nj "$((ngpu > 0 ? ngpu : nj))" ${extract_opts})
-        ${cuda_cmd} --gpu "$((ngpu > 0))" JOB=1:"$((ngpu > 0 ? ngpu : nj))" "${store}.logs/extract.JOB.log" "${extract[@]}" --job JOB
-        "${extract[@]}" --merge
-        if [ -n "${control_config}" ]; then
-            ${python} -m espnet_lmkd.bin.shuffle_targets --store "${store}" --out "${store}_shuffled" --seed 0
-        fi
+        log "Stage 7: targets -> $(store_of "${target}")"
+        extract_target "${target}"
     done
 fi
 
@@ -228,7 +220,7 @@ if run_stage 11 "${skip_train}"; then
         log "  ${exp} (log: ${exp}/train.log)"
         # shellcheck disable=SC2086
         ${cuda_cmd} --gpu "${ngpu}" "${exp}/train.log" ${python} -m espnet_lmkd.bin.asr_kd_train \
-            --config "${configs[index]}" --seed "${exp_seeds[index]}" "${asr_data_opts[@]}" --target_store ${stores[index]} \
+            --config "${configs[index]}" --seed "${exp_seeds[index]}" "${asr_data_opts[@]}" ${stores[index]:+--target_store ${stores[index]}} \
             --train_shape_file "${stats_dir}/train/speech_shape" \
             --train_shape_file "${stats_dir}/train/text_shape.${token_type}" \
             --valid_shape_file "${stats_dir}/valid/speech_shape" \

@@ -29,6 +29,9 @@ def build_model():
         args.encoder_conf.update(encoder_conf or {})
         args.decoder = decoder
         args.decoder_conf = DECODER if decoder else {}
+        if decoder == "transducer":
+            args.decoder_conf = {"hidden_size": 8}
+            args.joint_net_conf = {"joint_space_size": 12}
         build.last_args = args
         torch.manual_seed(seed)
         return ASRKDTask.build_model(args)

@@ -81,6 +81,39 @@ def test_stock_espnet_decodes_alike_without_this_pack(world, tmp_path):
     assert json.loads(line[6:]) == expected
 
 
+def test_stock_espnet_decodes_a_transducer_as_its_card_says(world, monkeypatch):
+    """The code of the card, in the exported folder, with no loss installed."""
+    from espnet_lmkd.asr.decoding import Recogniser, SearchOptions
+    from espnet_lmkd.asr.inputs import read_input
+
+    exp = make_student(world, "asr_transducer", decoder="transducer")
+    monkeypatch.delitem(sys.modules, "warprnnt_pytorch")  # as in a new process
+    export_student.main(["--exp", str(exp)])
+    exported = exp / "exported"
+    files = exp / "config.yaml", exp / "valid.cer_ctc.ave.pth"
+    search = SearchOptions("transducer", beam_size=5)
+    wanted = Recogniser(*files, search)(read_input(world / "s1-a.wav", 16_000))
+    assert wanted.tokens
+
+    code = (exported / "README.md").read_text().split("```")[1].removeprefix("python")
+    code = code.replace('"speech.wav"', f'"{world}/s1-a.wav", dtype="float32"')
+    code += 'print("FOUND", float(result[0][3].score), *result[0][2])'
+    ran = subprocess.run(
+        [sys.executable, "-c", 'import sys; sys.modules["espnet_lmkd"] = None' + code],
+        cwd=exported,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (line,) = [row for row in ran.stdout.split("\n") if row[:5] == "FOUND"] or [ran]
+    score, *token_ids = line[6:].split()
+    assert [int(token) for token in token_ids] == wanted.token_ids
+    assert float(score) == wanted.score
+    config = yaml.safe_load((exported / "config.yaml").read_text())
+    assert config["model"] == "espnet"
+    assert not {"distillers", "live_teacher"} & config["model_conf"].keys()
+
+
 def test_exported_folder_holds_only_what_stock_espnet_knows(world):
     exp = world / "asr_inter"
     export_student.main(["--exp", str(exp)])

@@ -66,6 +66,22 @@ def test_decoder_states_are_what_the_output_layer_reads(build_model, batch):
     torch.testing.assert_close(logits, seen["decoder_logits"].data)
 
 
+def test_a_transducers_predictor_is_that_of_the_loss(build_model, batch):
+    """The error calculator decodes within the same pass, after the loss."""
+    model = build_model("espnet", decoder="transducer", ctc_weight=0.0).eval()
+    assert model.error_calculator_trans is not None
+    with torch.no_grad():
+        seen = collect(model, batch, ["predictor_out", "joint_network", "encoder_out"])
+        labels = batch["text"].masked_fill(batch["text"] < 0, 0)
+        wanted = model.decoder(torch.nn.functional.pad(labels, (1, 0)))
+    assert seen["joint_network"] is model.joint_network
+    predictor_out = seen["predictor_out"]
+    assert predictor_out.lengths.tolist() == [5, 3, 4]
+    torch.testing.assert_close(predictor_out.data, wanted)
+    with pytest.raises(InputError, match="with an attention decoder"):
+        check_taps(["decoder_logits"], model)
+
+
 def test_the_embedding_loss_reaches_decoder_and_encoder(build_model, batch):
     model = build_model("espnet", decoder="transformer", ctc_weight=0.3)
     student = StudentSpec(11, 16, 4, sos=10, eos=10, decoder_size=decoder_size(model))
@@ -118,7 +134,9 @@ def test_stochastic_depth_trains(build_model, batch):
     "name, message",
     [
         ("encoder_layer.5", "has layers 1..4"),
-        ("decoder_logits", "with a decoder"),
+        ("decoder_logits", "with an attention decoder"),
+        ("predictor_out", "transducer student .* decoder is NoneType"),
+        ("joint_network", "transducer student .* decoder is NoneType"),
         ("decoder_states", "Transformer family .* this one has NoneType"),
         ("logits", "choose from"),
     ],

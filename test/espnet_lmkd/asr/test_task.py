@@ -90,6 +90,18 @@ def test_a_baseline_needs_no_store(recipe):
     assert len(args.train_data_path_and_name_and_type) == 2
 
 
+def test_a_live_teacher_stands_for_a_store_and_is_checked_before_training(recipe):
+    teacher = dict(asr_train_config="gone/config.yaml", asr_model_file="gone.pth")
+    args = arguments(recipe)
+    args.model_conf["distillers"] = [dict(type="one_best_path")]
+    with pytest.raises(InputError, match="teacher_path, which 0 of the stores"):
+        check(args)
+    args.model_conf["live_teacher"] = teacher
+    with pytest.raises(InputError, match="gone/config.yaml: no such file"):
+        check(args)
+    assert len(args.train_data_path_and_name_and_type) == 2
+
+
 def test_espnet_reads_the_store_also_for_speed_perturbed_copies(recipe):
     """Through ESPnet's own dataset and collate function."""
     from espnet2.train.collate_fn import CommonCollateFn

@@ -62,10 +62,19 @@ def make_student(root, name, encoder_conf=None, decoder=None, **model_conf):
         ("dump/targets/teacher_topk_ids.scp", "teacher_topk_ids", "lmkd_target"),
     ]
     args.model, args.init = "lmkd", None
-    args.model_conf = dict(ctc_weight=1.0, distillers=[INTERAED], **model_conf)
+    ctc_weight = {None: 1.0, "transducer": 0.0}.get(decoder, 0.5)
+    args.model_conf = dict(ctc_weight=ctc_weight, distillers=[INTERAED])
     if decoder:
         args.decoder, args.decoder_conf = decoder, DECODER
-        args.model_conf["ctc_weight"] = 0.5
+    if decoder == "transducer":
+        args.decoder_conf = dict(hidden_size=12)
+        args.joint_net_conf = dict(joint_space_size=16)
+        args.model_conf["distillers"] = [dict(type="one_best_path")]
+        args.model_conf["live_teacher"] = dict(
+            asr_train_config="exp/teacher/config.yaml",
+            asr_model_file="exp/teacher/a.pth",
+        )
+    args.model_conf.update(model_conf)
     args.encoder = "conformer"
     args.encoder_conf = dict(
         output_size=16, attention_heads=2, linear_units=24, num_blocks=2
@@ -75,15 +84,23 @@ def make_student(root, name, encoder_conf=None, decoder=None, **model_conf):
     return _save(ASRKDTask.build_model(args), args, exp / "valid.cer_ctc.ave.pth")
 
 
-def make_lm(root, token_list):
+LMS = dict(
+    seq_rnn=dict(unit=8, nlayers=1),
+    transformer=dict(
+        embed_unit=8, att_unit=8, head=2, unit=8, layer=1, dropout_rate=0.5
+    ),
+)
+
+
+def make_lm(root, token_list, name="lm", kind="seq_rnn"):
     """Write a tiny language model on the same tokens."""
     from espnet2.tasks.lm import LMTask
 
-    exp = root / "lm"
+    exp = root / name
     exp.mkdir()
     args = LMTask.get_parser().parse_args([])
-    args.token_list, args.lm = token_list, "seq_rnn"
-    args.lm_conf = dict(unit=8, nlayers=1)
+    args.token_list, args.lm = token_list, kind
+    args.lm_conf = LMS[kind]
     torch.manual_seed(1)
     return _save(LMTask.build_model(args), args, exp / "valid.loss.ave.pth")
 
@@ -91,12 +108,17 @@ def make_lm(root, token_list):
 def _save(model, args, path):
     with torch.no_grad():  # peaked outputs, so that hypotheses are not all the same
         for name, parameter in model.named_parameters():
-            if name in ("ctc.ctc_lo.weight", "lm.decoder.weight"):
+            if name in PEAKED:
                 parameter.mul_(15)
+            if name == "joint_network.lin_out.bias":
+                parameter[0] = 8  # beam search stays where no blank is likely
     torch.save(model.state_dict(), path)
     config = yaml.safe_load(yaml.dump(vars(args), Dumper=_Dumper))
     (path.parent / "config.yaml").write_text(yaml.safe_dump(config))
     return path.parent
+
+
+PEAKED = ("ctc.ctc_lo.weight", "lm.decoder.weight", "joint_network.lin_out.weight")
 
 
 class _Dumper(yaml.SafeDumper):

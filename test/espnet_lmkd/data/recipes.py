@@ -29,7 +29,14 @@ def run_data_sh(corpus, folder, *options, **variables):
         source = recipe / name
         if source.exists() and not (folder / name).exists():
             (folder / name).symlink_to(source)
-    unset = ("LMKD_DATA", "MINI_LIBRISPEECH", "LIBRISPEECH_LM_TEXT", "AN4", "MINI_AN4")
+    unset = (
+        "LMKD_DATA",
+        "MINI_LIBRISPEECH",
+        "LIBRISPEECH_LM_TEXT",
+        "AN4",
+        "MINI_AN4",
+        "AISHELL",
+    )
     environment = {k: v for k, v in os.environ.items() if k not in unset}
     python = os.path.dirname(sys.executable)
     environment["PATH"] = f"{python}:{environment['PATH']}"

@@ -145,3 +145,13 @@ def test_loud_samples_are_clipped_not_wrapped(tmp_path):
     write_flac(tmp_path / "x.flac", np.array([1.5, -1.5, 0.25]), 16000)
     pcm, _ = soundfile.read(tmp_path / "x.flac", dtype="int16")
     assert pcm.tolist() == [32767, -32768, 8192]
+
+
+def test_unlabelled_audio_needs_no_text(data_dir, tmp_path):
+    (data_dir / "text").unlink()
+    format_directory(data_dir, tmp_path / "out")
+    tables = validate(tmp_path / "out", ("wav.scp", "utt2spk"))
+    assert len(tables["wav.scp"]) == 4 and not (tmp_path / "out" / "text").exists()
+    (data_dir / "utt2spk").unlink()
+    with pytest.raises(InputError, match="utt2spk: a table was wanted"):
+        format_directory(data_dir, tmp_path / "out")

@@ -99,11 +99,18 @@ def test_librispeech_layout(libri, tmp_path):
 def test_librispeech_parts_of_the_training_set_are_nested(libri, tmp_path):
     options = ["--train_percents", "20", "50"]
     succeed(run_data_sh("mini_librispeech", tmp_path, *options, MINI_LIBRISPEECH=libri))
-    part, half, train = (
-        set(read_table(tmp_path / "data" / name / "text"))
-        for name in ("train_20", "train_50", "train")
+    data = tmp_path / "data"
+    part, half, train, rest = (
+        set(read_table(data / name / "text"))
+        for name in ("train_20", "train_50", "train", "rest_20")
     )
     assert part < half < train and (len(part), len(half), len(train)) == (2, 5, 10)
+    assert part | rest == train and not part & rest
+    sentences = (data / "local" / "lm_train_20.txt").read_text("utf-8").splitlines()
+    assert set(sentences) == set(read_table(data / "train_20" / "text").values())
+    held_out = ("dev", "test", "unlabelled", "rest_20")
+    assert number_of_overlaps(data, "local/lm_train_20.txt", held_out) == 0
+    assert number_of_overlaps(data, "local/lm_train.txt", ["rest_20"]) == len(rest)
 
 
 def test_librispeech_says_what_is_wrong(libri, tmp_path):
@@ -240,7 +247,7 @@ def test_mini_an4_says_what_is_wrong(tmp_path):
         assert message in fail(run)
 
 
-@pytest.mark.parametrize("corpus", ["mini_librispeech", "an4", "mini_an4"])
+@pytest.mark.parametrize("corpus", ["mini_librispeech", "an4", "mini_an4", "aishell"])
 def test_help_needs_no_corpus(corpus, tmp_path):
     assert succeed(run_data_sh(corpus, tmp_path, "--help")).startswith("Usage: local/")
 

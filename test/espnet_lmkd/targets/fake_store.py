@@ -23,3 +23,31 @@ def fake_teacher(sentences):
             "teacher_topk_ids": generator.integers(2, 11, shape),
             "teacher_topk_log_probs": -generator.exponential(size=shape),
         }
+
+
+# One word each, a frame a letter of the file's name and two more.
+HEARD = {"utt1": "bad", "utt2": "cab", "sp0.9-utt2": "cab", "utt3": "a"}
+FRAME_DIMS = {
+    "teacher_path": 2,
+    "teacher_path_topk_ids": TOP_K,
+    "teacher_path_topk_log_probs": TOP_K,
+}
+
+
+def fake_path_teacher(sources):
+    """Yield a path with labels at random frames, and arrays along it."""
+    for utterance, digest, ids in sources:
+        generator = np.random.default_rng(int(digest, 16))
+        frames = len(utterance) + 2
+        emitted = sorted(generator.integers(0, frames, len(ids)))
+        path = [
+            (t, sum(e < t for e in emitted) + k)
+            for t in range(frames)
+            for k in range(emitted.count(t) + 1)
+        ]
+        shape = (len(path), TOP_K)
+        yield {
+            "teacher_path": np.array(path),
+            "teacher_path_topk_ids": generator.integers(2, 11, shape),
+            "teacher_path_topk_log_probs": -generator.exponential(size=shape),
+        }

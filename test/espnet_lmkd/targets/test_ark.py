@@ -84,7 +84,7 @@ def test_int8_store_gives_floats_back(make_store, student):
     check_store(store, TEXTS, student.record(), student, sha256=True).raise_if_bad()
 
 
-def test_bytes_per_token(make_store):
+def test_bytes_per_row(make_store):
     sizes = {}
     for dtype in ("float32", "float16", "int8"):
         store = make_store(dtype)
@@ -92,7 +92,7 @@ def test_bytes_per_token(make_store):
         paths = list(store.glob("*.ark"))
         tokens = read_manifest(store)["num_tokens"]
         measured = sum(path.stat().st_size for path in paths) / tokens
-        assert storage["bytes_per_token"] == pytest.approx(measured, abs=1e-3)
+        assert storage["bytes_per_row"] == pytest.approx(measured, abs=1e-3)
         sizes[dtype] = measured * tokens
     payload = tokens * DIM
     assert sizes["float32"] - sizes["float16"] == pytest.approx(2 * payload)

@@ -1,5 +1,5 @@
 import pytest
-from fake_store import TEXTS, TOKENS
+from fake_store import HEARD, TEXTS, TOKENS
 
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.targets.check import check_store
@@ -49,3 +49,27 @@ def test_corrupt_shards(store, student):
     found = [found[0], whole.name, found[1]]
     slow = check_store(store, TEXTS, record, sha256=True).corrupt
     assert sorted(slow) == sorted(found)
+
+
+def test_stale_audio_is_named(frame_store, student, audio):
+    def check(texts=HEARD, files=audio):
+        return check_store(frame_store, texts, student.record(), student, audio=files)
+
+    check().raise_if_bad()
+    audio["utt3"].write_text("another take")
+    without_utt1 = {u: file for u, file in audio.items() if u != "utt1"}
+    assert check().stale_audio == ["utt3"]
+    assert check(files=without_utt1).stale_audio == ["utt1", "utt3"]
+    with pytest.raises(InputError, match="1 utterances have other audio.*utt3.*stage"):
+        check().raise_if_bad()
+    assert check_store(frame_store, HEARD, student.record()).stale_audio == []
+
+
+def test_frames_belong_to_one_copy_only(frame_store, student):
+    texts = {**HEARD, "sp1.1-utt1": "bad", "utt3": "ab"}
+    report = check_store(frame_store, texts, student.record(), student)
+    assert (report.missing, report.stale) == (["sp1.1-utt1"], ["utt3"])
+
+
+def test_the_text_side_knows_no_audio(store, student):
+    check_store(store, TEXTS, student.record(), audio={}).raise_if_bad()

@@ -15,7 +15,7 @@ def test_each_text_once_sorted_by_length(plan_of):
 
 def test_speed_copies_fall_together(plan_of):
     plan = plan_of({"sp0.9-a": "dad", "a": "dad", "sp1.1-b": "bad"})
-    assert set(plan.hashes) == {"a", "b"}
+    assert set(plan.keys) == {"a", "b"}
 
 
 def test_shard_key_sees_settings_and_units(plan_of, header):

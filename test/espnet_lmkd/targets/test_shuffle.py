@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from fake_store import DIMS, TEXTS
+from fake_store import DIMS, HEARD, TEXTS
 
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.targets.check import check_store
@@ -40,3 +40,26 @@ def test_same_seed_same_bytes(store, tmp_path):
 def test_refuses_to_overwrite_its_source(store):
     with pytest.raises(InputError, match="is the store itself"):
         shuffle_store(store, store, seed=0)
+
+
+def test_paths_stay_and_what_is_said_there_moves(frame_store, tmp_path, student, audio):
+    shuffle_store(frame_store, tmp_path / "shuffled", seed=0)
+
+    def read(store, name):
+        reader = TargetReader(store / f"{name}.scp")
+        return [reader[utterance] for utterance in HEARD]
+
+    both = (frame_store, tmp_path / "shuffled")
+    for before, after in zip(*(read(store, "teacher_path") for store in both)):
+        np.testing.assert_array_equal(before, after)
+    rows = []
+    for store in both:
+        topk = [f"teacher_path_topk_{what}" for what in ("ids", "log_probs")]
+        arrays = [np.concatenate(read(store, name)) for name in topk]
+        rows.append(np.concatenate(arrays, axis=1))
+    assert (rows[0] != rows[1]).any(1).mean() > 0.9
+    np.testing.assert_array_equal(*(x[np.lexsort(x.T)] for x in rows))
+    report = check_store(
+        both[1], HEARD, student.record(), student, sha256=True, audio=audio
+    )
+    report.raise_if_bad()

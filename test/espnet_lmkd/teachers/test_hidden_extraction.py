@@ -96,6 +96,26 @@ def test_against_a_plain_loop(extract, folder_of, token_type, model_type, text_c
     assert (manifest["text_case"], manifest["layers"]) == (text_case, [-1])
 
 
+def test_eos_is_the_state_of_the_closing_token(extract, folder_of, tmp_path, capsys):
+    folder = folder_of("bert")
+    plain, _ = extract(folder, "--drop_too_long", token_type="word")
+    ended, manifest = extract(
+        folder, "--drop_too_long", "--eos", token_type="word", out=tmp_path / "eos"
+    )
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModel.from_pretrained(folder).eval()
+    for utterance, text in TEXTS.items():
+        with torch.no_grad():
+            states = model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0]
+        np.testing.assert_array_equal(ended[utterance][:-1], plain[utterance])
+        np.testing.assert_allclose(ended[utterance][-1], states[-1], atol=2e-3)
+    rows = {u: len(ended[u]) for u in ("utt1", "utt2", "utt3")}
+    assert manifest["eos"] and manifest["num_rows"] == sum(rows.values())
+    with pytest.raises(SystemExit):
+        extract(folder_of("gpt2"), "--eos", out=tmp_path / "gpt2")
+    assert "puts no token behind a sentence" in capsys.readouterr().err
+
+
 def test_coverage_is_told(extract, folder_of, capsys):
     _, manifest = extract(folder_of("bert"), token_type="word")
     assert manifest["coverage"] == {
@@ -113,7 +133,7 @@ def test_coverage_is_told(extract, folder_of, capsys):
     }
     output = capsys.readouterr().out
     assert "3 sentences: 8 student tokens (8 unknown), 13 teacher tokens" in output
-    assert "bytes a token, relative error 0.0" in output
+    assert "bytes a row, relative error 0.0" in output
 
 
 def test_alignment_of_the_same_tokens_changes_nothing(extract, folder_of, tmp_path):

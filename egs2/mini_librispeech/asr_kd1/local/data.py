@@ -72,7 +72,9 @@ def get_parser():
         nargs="*",
         type=int,
         default=[],
-        help="also write train_<percent>, for experiments with fewer transcripts",
+        help="also write train_<percent>, the other utterances as rest_<percent>, for"
+        " experiments with fewer transcripts, and local/lm_train_<percent>.txt, whose"
+        " sentences are none of the rest's",
     )
     parser.add_argument("--out", default="data", help="folder to write")
     return parser
@@ -80,7 +82,7 @@ def get_parser():
 
 @exits_cleanly
 def main(cmd=None):
-    """Write train, dev, test, unlabelled, local/lm_train.txt and parts of train."""
+    """Write train, dev, test, unlabelled, local/lm_train*.txt and parts of train."""
     args = get_parser().parse_args(cmd)
     corpus = Path(args.corpus)
     test_part = next((p for p in TEST_PARTS if (corpus / p).is_dir()), None)
@@ -99,8 +101,12 @@ def main(cmd=None):
     for utterance, speaker in train["utt2spk"].items():
         sets["dev" if speaker in dev_speakers else "train"].append(utterance)
     for percent in args.train_percents:
-        sets[f"train_{percent}"] = choose_percent(sets["train"], percent)
-    write_sets(args.out, train, sets)
+        part = sets[f"train_{percent}"] = choose_percent(sets["train"], percent)
+        known = {train["text"][utterance] for utterance in part}  # one was read twice
+        sets[f"rest_{percent}"] = [
+            u for u in sets["train"] if train["text"][u] not in known
+        ]
+    write_sets(args.out, train, {name: ids for name, ids in sets.items() if ids})
     write_sets(args.out, test, {"test": list(test["text"])})
     seen = set(speakers)
 
@@ -122,10 +128,18 @@ def main(cmd=None):
 
     held_out = [train["text"][utterance] for utterance in sets["dev"]]
     held_out += [*test["text"].values(), *unlabelled["text"].values()]
-    transcripts = [train["text"][utterance] for utterance in sets["train"]]
-    other = read_sentences(args.lm_text) if args.lm_text else ()
-    lm_train = Path(args.out) / "local" / "lm_train.txt"
-    write_lm_text(lm_train, itertools.chain(transcripts, other), held_out)
+    suffixes = ["", *(f"_{percent}" for percent in args.train_percents)]
+    for suffix in suffixes:
+        transcripts, rest = (
+            [train["text"][utterance] for utterance in sets.get(name + suffix, ())]
+            for name in ("train", "rest")
+        )
+        other = read_sentences(args.lm_text) if args.lm_text else ()
+        write_lm_text(
+            Path(args.out) / "local" / f"lm_train{suffix}.txt",
+            itertools.chain(transcripts, other),
+            held_out + rest,
+        )
     if not args.lm_text:
         print("LIBRISPEECH_LM_TEXT is empty: language models see transcripts alone")
 

@@ -3,8 +3,9 @@ set -euo pipefail
 
 help_message="Usage: local/data.sh [options of local/data.py]
 Write data/{train,dev,test}, data/unlabelled where train-clean-extra is present, and
-data/local/lm_train.txt. db.sh or the environment say where the corpus and the text lie:
-MINI_LIBRISPEECH (downloaded from OpenSLR 31 if empty), LIBRISPEECH_LM_TEXT (optional)."
+data/local/lm_train.txt. --train_percents 21 adds data/train_21, 1 h, data/rest_21 to take for
+unlabelled, and data/local/lm_train_21.txt. db.sh or the environment say where the corpus and the text
+lie: MINI_LIBRISPEECH (downloaded from OpenSLR 31 if empty), LIBRISPEECH_LM_TEXT (optional)."
 
 if [ "${1:-}" = --help ]; then
     echo "${help_message}"

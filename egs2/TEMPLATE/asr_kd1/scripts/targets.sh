@@ -1,0 +1,71 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# Source it: what is trained on (full_train_set) and where the targets of it lie (stores_of_targets), and
+# stage 7 as functions. Targets of text are those of a language model (teacher_dir), shared by speed-perturbed
+# copies; targets of frames are those of a transducer (speech_teacher) on each copy.
+labelled_set=${train_set}${speed_perturb_factors:+_sp}
+full_train_set=${labelled_set} text_set=${train_set} train_text=data/${train_set}/text
+if [ -n "${speech_teacher}" ] && [ -n "${unlabelled_sets}" ]; then  # learns from what the teacher hears there, too
+    full_train_set=${labelled_set}_${unlabelled_sets// /_}${target_tag}
+    text_set=${full_train_set} train_text=${data_feats}/${full_train_set}/text
+fi
+teacher_of() {
+    case $1 in
+        teacher_path_topk) echo "${speech_teacher}" ;;
+        teacher_hidden) echo "${hidden_teacher:-${teacher_dir}}" ;;
+        *) echo "${teacher_dir}" ;;
+    esac
+}
+store_of() {
+    local tag=_k${top_k}_t${temperature} name set=${text_set}
+    name=$(basename "${teacher_dir}")
+    [ "$1" != teacher_hidden ] || tag=${hidden_teacher:+_by_$(basename "${hidden_teacher}")}
+    if [ "$1" = teacher_path_topk ]; then
+        name=$(basename "$(dirname "${speech_teacher}")") tag=_k${top_k} set=${full_train_set}
+    fi
+    echo "${dumpdir}/targets/${name}_$1${tag}${target_tag}/${set}"
+}
+stores_of_targets='' needs_lm_teacher=false
+for target in ${targets}; do
+    [ "${target}" != teacher_path_topk ] || [ -n "${speech_teacher}" ] \
+        || die "--targets teacher_path_topk needs --speech_teacher exp/asr_.../<name>.pth; train one: --targets '' --asr_configs <a transducer's>"
+    stores_of_targets+="$(store_of "${target}") "
+    [ "$(teacher_of "${target}")" != "${teacher_dir}" ] || needs_lm_teacher=true
+done
+
+label_unlabelled_sets() {  # by the speech teacher: writes the data directory of full_train_set
+    local exp config decoding dset opts=() parts=("${data_feats}/${labelled_set}")
+    exp=$(dirname "${speech_teacher}")
+    config=${pseudo_inference_config:-conf/decode_transducer${pseudo_lm:+_lm}.yaml}
+    decoding=${exp}/pseudo_$(basename "${config}" .yaml)${pseudo_lm:+_$(basename "${pseudo_lm}")}
+    [ -z "${pseudo_lm}" ] || opts=(--lm_train_config "${pseudo_lm}/config.yaml" --lm_file "${pseudo_lm}/valid.loss.ave.pth")
+    for dset in ${unlabelled_sets}; do
+        # shellcheck disable=SC2086
+        ${cuda_cmd} --gpu "${ngpu}" "${decoding}/${dset}.log" ${python} -m espnet_lmkd.bin.asr_inference \
+            --config "${config}" --ngpu "${ngpu}" --asr_train_config "${exp}/config.yaml" \
+            --asr_model_file "${speech_teacher}" "${opts[@]}" --data_dirs "${data_feats}/${dset}" --output_dir "${decoding}" &
+        started
+    done
+    finish
+    for dset in ${unlabelled_sets}; do
+        opts=()
+        [ ! -f "data/${dset}/text" ] || opts=(--reference "data/${dset}/text")
+        parts+=("${data_feats}/${dset}_pseudo${target_tag}")
+        ${python} -m espnet_lmkd.bin.pseudo_label --data_dir "${data_feats}/${dset}" --decode_dir "${decoding}/${dset}" \
+            --min_confidence "${min_confidence}" --out "${parts[-1]}" "${opts[@]}"
+    done
+    ${python} -m espnet_lmkd.bin.combine_data --data_dirs "${parts[@]}" --out "${data_feats}/${full_train_set}"
+}
+extract_target() {
+    local store jobs=$((ngpu > 0 ? ngpu : nj)) input=(--text "${train_text}")
+    store=$(store_of "$1")
+    [ "$1" != teacher_path_topk ] || input=(--data_dir "${data_feats}/${full_train_set}")
+    # shellcheck disable=SC2206
+    local extract=(${python} -m espnet_lmkd.bin.extract_targets "${input[@]}" --teacher "$(teacher_of "$1")"
+        "${tokenizer_opts[@]}" --targets "$1" --top_k "${top_k}" --temperature "${temperature}" --out "${store}"
+        --device "${device}" --nj "${jobs}" ${extract_opts})
+    ${cuda_cmd} --gpu "$((ngpu > 0))" JOB=1:"${jobs}" "${store}.logs/extract.JOB.log" "${extract[@]}" --job JOB
+    "${extract[@]}" --merge
+    if [ -n "${control_config}" ]; then
+        ${python} -m espnet_lmkd.bin.shuffle_targets --store "${store}" --out "${store}_shuffled" --seed 0
+    fi
+}

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Method E on the outputs of a frozen Whisper encoder: a transducer teacher, then students a tenth of its size.
+#   ./run_transducer.sh              # 5 h of transcripts
+#   PERCENT=21 ./run_transducer.sh   # 1 h; the teacher decodes all other audio for the students
+# Options are those of asr_kd.sh. A teacher that is there is not trained again, and students begin at stage 7.
+set -euo pipefail
+
+encoder=${SPEECH_ENCODER:-openai/whisper-base.en}  # folder or hub id
+percent=${PERCENT:-}
+teacher=exp/asr_rnnt_teacher_$(basename "${encoder}")_en_bpe1000${percent:+_${percent}}_seed1/valid.cer_ctc.ave.pth
+common=(
+    --lang en
+    --train_set "train${percent:+_${percent}}"
+    --valid_set dev
+    --test_sets "test"
+    --nbpe 1000
+    --speech_encoder "${encoder}"
+    --inference_config conf/decode_transducer.yaml
+)
+[ -z "${percent}" ] || common+=(
+    --local_data_opts "--train_percents ${percent}"
+    --lm_train_text "data/local/lm_train_${percent}.txt"
+    --unlabelled_sets "rest_${percent} unlabelled"
+)
+
+[ -f "${teacher}" ] || ./asr_kd.sh "${common[@]}" "$@" --stage 1 --stop_stage 13 --seeds 1 --control_config "" \
+    --targets "" --asr_configs conf/frozen/train_asr_rnnt_teacher.yaml
+./asr_kd.sh "${common[@]}" --stage 7 --speech_teacher "${teacher}" --targets teacher_path_topk --seeds "1 2 3" \
+    --asr_configs "conf/frozen/train_asr_rnnt.yaml conf/frozen/train_asr_kd_rnnt_one_best_path.yaml" \
+    --control_config conf/frozen/train_asr_kd_rnnt_one_best_path.yaml "$@"

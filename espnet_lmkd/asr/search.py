@@ -1,0 +1,142 @@
+"""What is searched, and how: options of a decoding and whether a model has them."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Dict
+
+import torch
+import yaml
+
+from espnet_lmkd.errors import InputError
+
+SEARCHES = ("ctc_greedy", "beam", "transducer")
+TRANSDUCER_SEARCHES = ("default", "tsd", "alsd", "nsc", "maes", "mbg")
+TRANSDUCER_OPTIONS = (
+    *("search_type", "score_norm", "score_norm_during", "max_sym_exp", "u_max"),
+    *("nstep", "prefix_alpha", "expansion_gamma", "expansion_beta"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchOptions:
+    """What `conf/decode_*.yaml` holds.
+
+    Args:
+        search: `ctc_greedy`; ESPnet's `beam` of attention decoders and CTC; or its
+            `transducer`, which heeds `beam_size`, `lm_weight` and `transducer_conf`.
+        beam_size: hypotheses kept; 1 is a transducer's greedy search.
+        ctc_weight: weight of CTC; the attention decoder has the rest of 1.
+        lm_weight: weight of the language model.
+        penalty: reward of each token.
+        maxlenratio, minlenratio: limits of the length relative to encoder frames.
+        transducer_conf: more of `BeamSearchTransducer`, such as search_type `default`
+            or `maes`, and score_norm.
+    """
+
+    search: str = "ctc_greedy"
+    beam_size: int = 10
+    ctc_weight: float = 1.0
+    lm_weight: float = 0.0
+    penalty: float = 0.0
+    maxlenratio: float = 0.0
+    minlenratio: float = 0.0
+    transducer_conf: Dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def from_yaml(cls, path) -> "SearchOptions":
+        """Read options; an unknown one is an error that lists the choices."""
+        if not Path(path).is_file():
+            raise InputError(f"{path}: no such decoding configuration")
+        given = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        choices = [field.name for field in dataclasses.fields(cls)]
+        unknown = sorted(set(given) - set(choices))
+        if unknown:
+            raise InputError(f"{path}: unknown option {unknown}; choose from {choices}")
+        options = cls(**given)
+        try:
+            check_options(options)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        return options
+
+    @property
+    def with_lm(self) -> bool:
+        """Whether a language model takes part."""
+        return self.lm_weight != 0 and self.search != "ctc_greedy"
+
+    @property
+    def search_type(self) -> str:
+        """Which of ESPnet's transducer searches it is."""
+        return self.transducer_conf.get("search_type", "default")
+
+
+def check_options(options: SearchOptions) -> None:
+    """Refuse a search that does not exist or does not heed what is asked of it."""
+    if options.search not in SEARCHES:
+        raise InputError(f"unknown search {options.search!r}; choose from {SEARCHES}")
+    if options.search != "transducer":
+        if options.transducer_conf:
+            raise InputError("transducer_conf is for search: transducer only")
+        return
+    unknown = sorted(set(options.transducer_conf) - set(TRANSDUCER_OPTIONS))
+    if unknown:
+        raise InputError(
+            f"unknown option {unknown} of transducer_conf; choose from "
+            f"{TRANSDUCER_OPTIONS}"
+        )
+    if options.search_type not in TRANSDUCER_SEARCHES:
+        raise InputError(
+            f"unknown search_type {options.search_type!r}; choose from "
+            f"{TRANSDUCER_SEARCHES}"
+        )
+    for name in ("penalty", "maxlenratio", "minlenratio"):
+        if getattr(options, name) != 0:
+            raise InputError(f"search: transducer has no {name}; leave it out")
+    greedy = options.beam_size == 1 or options.search_type == "mbg"
+    if options.lm_weight != 0 and greedy:
+        raise InputError(
+            "a greedy search asks no language model; set lm_weight: 0 or beam_size: 5"
+        )
+
+
+def check_lm(options: SearchOptions, kind: str) -> None:
+    """Refuse a language model that ESPnet's search does not take.
+
+    Args:
+        options: the search.
+        kind: `lm` of the language model's config.yaml.
+    """
+    if kind == "transformer" and options.search_type not in ("default", "mbg"):
+        raise InputError(
+            f"search_type: {options.search_type} takes no Transformer language model; "
+            "use search_type: default or lm: seq_rnn"
+        )
+
+
+def check_model(options: SearchOptions, model: torch.nn.Module, config) -> None:
+    """Refuse a search for which the model lacks what it takes.
+
+    Args:
+        options: the search.
+        model: an `ESPnetASRModel`.
+        config: where the model is described, for the message.
+    """
+    transducer = model.use_transducer_decoder
+    if options.search == "transducer" and not transducer:
+        raise InputError(
+            f"search: transducer needs decoder: transducer, which {config} does not "
+            "have; use search: ctc_greedy or beam"
+        )
+    if options.search == "beam" and transducer:
+        raise InputError(f"{config} is a transducer; use search: transducer")
+    if options.search == "ctc_greedy" and model.ctc is None:
+        other = "transducer" if transducer else "beam"
+        raise InputError(
+            "ctc_greedy needs a student with ctc_weight > 0, which "
+            f"{config} does not have; use search: {other}"
+        )
+    if options.search == "beam" and options.ctc_weight < 1 and model.decoder is None:
+        raise InputError(
+            f"ctc_weight {options.ctc_weight} needs an attention decoder, which "
+            f"{config} does not have; set ctc_weight: 1.0"
+        )

@@ -1,0 +1,105 @@
+"""Running a transducer over audio and storing what it says on its paths (stage 7)."""
+
+from pathlib import Path
+
+from espnet_lmkd.alignment.transducer_targets import COLLAPSED
+from espnet_lmkd.asr.inputs import read_input, read_inputs
+from espnet_lmkd.data.audio import open_audio
+from espnet_lmkd.data.directory import validate
+from espnet_lmkd.errors import InputError
+from espnet_lmkd.targets.frame_plan import make_frame_plan
+from espnet_lmkd.teachers.batches import batches_of, default_batch_tokens
+from espnet_lmkd.teachers.pretrained import weights_sha256
+
+
+def plan_path_topk(teacher, student, data_dir, **conf):
+    """Settle the extraction of the most probable classes along the teacher's paths.
+
+    The longest utterance and the shortest ones are tried at once: they show the frame
+    rate, whether memory suffices, and what is too short for the encoder.
+
+    Args:
+        teacher: `TransducerTeacher` of the student's tokens.
+        student: `StudentTokenizer`.
+        data_dir: With ``text`` and ``wav.scp``, or ``feats.scp`` of dumped features.
+        conf: ``drop_too_long`` and ``shard_size`` of `make_frame_plan`.
+
+    Returns:
+        The `Plan`, and the function that `write_shards` wants.
+
+    Raises:
+        InputError: If an utterance does not suit the teacher.
+    """
+    texts, files, seconds = _read_directory(data_dir)
+
+    def read(utterance):
+        return read_input(files[utterance], teacher.sample_rate)
+
+    unsuitable = {
+        utterance: f"{length:.1f} s, the teacher takes {teacher.max_seconds} s"
+        for utterance, length in seconds.items()
+        if length > teacher.max_seconds
+    }
+    by_length = sorted(
+        files.keys() - unsuitable.keys(),
+        key=lambda utterance: (seconds[utterance], utterance),
+    )
+    for utterance in by_length:
+        if teacher.num_frames(read(utterance)) > 0:
+            break
+        unsuitable[utterance] = f"{seconds[utterance]:.3f} s, too short for the teacher"
+    rate = 0.0
+    if len(unsuitable) < len(files):
+        rate = teacher.num_frames(read(by_length[-1])) / seconds[by_length[-1]]
+
+    collapsed = teacher.classes == COLLAPSED
+    top_k = 2 if collapsed else teacher.classes
+    header = {
+        "side": "frame",
+        "teacher": {
+            "id": "/".join(teacher.checkpoint.parts[-2:]),
+            "revision": None,
+            "class": type(teacher.model.encoder).__name__,
+            "dtype": "float32",
+            "weights_sha256": weights_sha256(teacher.model),
+        },
+        "top_k": top_k,
+        "classes": COLLAPSED if collapsed else "top_k",
+        "frames_per_second": round(rate, 2),
+        "tokenizer": student.record(),
+        "shuffled_seed": None,
+    }
+    dims = {
+        "teacher_path": 2,
+        "teacher_path_topk_ids": top_k,
+        "teacher_path_topk_log_probs": top_k,
+    }
+    plan = make_frame_plan(
+        texts, files, seconds, student, header, dims, rate, unsuitable, **conf
+    )
+
+    def compute(sources):
+        lengths = [seconds[utterance] * rate for utterance, _, _ in sources]
+        # Frames stand for tokens: a batch of as many costs about as much.
+        most = default_batch_tokens(teacher.device)
+        for batch in batches_of(sources, lengths, most):
+            pairs = [(read(utterance), ids) for utterance, _, ids in batch]
+            yield from teacher.path_topk(pairs)
+
+    return plan, compute
+
+
+def _read_directory(data_dir):
+    """Return text, file and seconds of each utterance."""
+    files, seconds = read_inputs(data_dir)
+    table = "feats.scp" if seconds else "wav.scp"
+    texts = validate(data_dir, (table, "text"))["text"]
+    for utterance, path in files.items():
+        if not Path(path).is_file():
+            raise InputError(
+                f"utterance {utterance!r}: {path} does not exist; run stage 3 again"
+            )
+        if table == "wav.scp":
+            with open_audio(utterance, path) as audio:
+                seconds[utterance] = audio.frames / audio.samplerate
+    return texts, files, seconds

@@ -1,0 +1,187 @@
+"""The transducer search is judged by ESPnet's own; what does not fit is refused."""
+
+import dataclasses
+
+import pytest
+import torch
+import yaml
+from tiny_experiment import make_lm, make_speech, make_student
+
+from espnet_lmkd.bin import asr_inference, tune_decode
+from espnet_lmkd.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Return a folder with speech, transducers, a CTC student and language models."""
+    root = tmp_path_factory.mktemp("world")
+    make_speech(root)
+    make_student(root, "ctc")
+    student = make_student(root, "transducer", decoder="transducer")
+    make_student(root, "hybrid", decoder="transducer", ctc_weight=0.3)
+    tokens = yaml.safe_load((student / "config.yaml").read_text())["token_list"]
+    make_lm(root, tokens, "rnn_lm")
+    make_lm(root, tokens, "transformer_lm", "transformer")
+    return root
+
+
+def files(world, name="transducer", lm="rnn_lm"):
+    return dict(
+        train_config=world / name / "config.yaml",
+        model_file=world / name / "valid.cer_ctc.ave.pth",
+        lm_train_config=world / lm / "config.yaml",
+        lm_file=world / lm / "valid.loss.ave.pth",
+    )
+
+
+def recogniser(world, name="transducer", lm="rnn_lm", search="transducer", **changes):
+    from espnet_lmkd.asr.decoding import Recogniser
+    from espnet_lmkd.asr.search import SearchOptions
+
+    options = dataclasses.replace(SearchOptions(search), **changes)
+    return Recogniser(options=options, **files(world, name, lm))
+
+
+def speech_of(world):
+    from espnet_lmkd.asr.inputs import read_input
+
+    return read_input(world / "s1-a.wav", 16_000)
+
+
+@pytest.mark.parametrize(
+    "conf, lm, lm_weight",
+    [
+        (dict(search_type="default"), None, 0.0),
+        (dict(search_type="maes", score_norm=False, nstep=3), None, 0.0),
+        (dict(search_type="default"), "rnn_lm", 0.4),
+        (dict(search_type="default"), "transformer_lm", 0.4),
+        (dict(search_type="maes"), "rnn_lm", 0.4),
+    ],
+)
+def test_the_beam_is_espnets_own(world, conf, lm, lm_weight):
+    from espnet2.bin.asr_inference import Speech2Text
+
+    given = {key: str(path) for key, path in files(world, lm=lm or "rnn_lm").items()}
+    stock = Speech2Text(
+        given["train_config"],
+        given["model_file"],
+        transducer_conf=conf,
+        lm_train_config=given["lm_train_config"] if lm else None,
+        lm_file=given["lm_file"] if lm else None,
+        beam_size=3,
+        lm_weight=lm_weight,
+    )
+    if lm:
+        stock.beam_search_transducer.lm.eval()  # ESPnet forgets it
+    ours = recogniser(
+        world,
+        lm=lm or "rnn_lm",
+        beam_size=3,
+        lm_weight=lm_weight,
+        transducer_conf=conf,
+    )
+    speech = speech_of(world)
+    (*expected, best), *_ = stock(speech)
+    found = ours(speech)
+    assert found == (*expected, float(best.score)) and found.tokens
+    assert ours(speech) == found
+
+
+def test_a_beam_of_one_is_the_greedy_search(world):
+    """The judge takes the best class of each frame, one step after another."""
+    greedy = recogniser(world, beam_size=1)
+    found, model = greedy(speech_of(world)), greedy.model
+    speech = torch.as_tensor(speech_of(world))
+    with torch.no_grad():
+        states, _ = model.encode(speech[None], torch.tensor([len(speech)]))
+        tokens, score = [], 0.0
+        for state in states[0]:
+            predicted = model.decoder(torch.tensor([[0, *tokens]]))[0, -1]
+            log_probs = model.joint_network(state, predicted).log_softmax(-1)
+            token = int(log_probs.argmax())
+            if token != 0:
+                tokens.append(token)
+                score += float(log_probs[token])
+    assert found.token_ids == tokens and len(tokens) > 1
+    assert found.score == pytest.approx(score, abs=1e-3)
+
+
+def test_its_auxiliary_ctc_can_be_searched(world):
+    found = recogniser(world, "hybrid", search="ctc_greedy")(speech_of(world))
+    assert found.tokens
+
+
+@pytest.mark.parametrize(
+    "name, options, message",
+    [
+        ("ctc", dict(), "needs decoder: transducer, which .* use search: ctc_greedy"),
+        ("hybrid", dict(search="beam"), "is a transducer; use search: transducer"),
+        ("transducer", dict(search="ctc_greedy"), "ctc_weight > 0.*search: transducer"),
+        ("transducer", dict(beam_size=1, lm_weight=0.3), "set lm_weight: 0 or beam"),
+        ("transducer", dict(penalty=1.0), "transducer has no penalty; leave it out"),
+        (
+            "transducer",
+            dict(transducer_conf=dict(beam=3)),
+            "unknown option .'beam'. of transducer_conf; choose from .*search_type",
+        ),
+        (
+            "transducer",
+            dict(transducer_conf=dict(search_type="greedy")),
+            "unknown search_type 'greedy'; choose from .*'maes'",
+        ),
+        (
+            "transducer",
+            dict(lm_weight=0.3, transducer_conf=dict(search_type="maes")),
+            "maes takes no Transformer language model",
+        ),
+        (
+            "ctc",
+            dict(search="ctc_greedy", transducer_conf=dict(nstep=2)),
+            "for search: transducer only",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(world, name, options, message):
+    with pytest.raises(InputError, match=message):
+        recogniser(world, name, "transformer_lm", **options)
+
+
+def test_a_file_with_foolish_options_is_named(tmp_path):
+    from espnet_lmkd.asr.search import SearchOptions
+
+    (tmp_path / "decode.yaml").write_text("search: transducer\nmaxlenratio: 0.3\n")
+    with pytest.raises(InputError, match="decode.yaml: .* has no maxlenratio"):
+        SearchOptions.from_yaml(tmp_path / "decode.yaml")
+
+
+def test_the_weight_of_the_language_model_is_tuned(world, tmp_path, capsys):
+    given = files(world)
+    (tmp_path / "decode.yaml").write_text("search: transducer\nbeam_size: 2\n")
+    model = (
+        ["--asr_train_config", str(given["train_config"])]
+        + ["--asr_model_file", str(given["model_file"])]
+        + ["--lm_train_config", str(given["lm_train_config"])]
+        + ["--lm_file", str(given["lm_file"]), "--output_dir", str(tmp_path)]
+        + ["--num_utts", "2"]
+    )
+    data = str(world / "dump" / "test")
+    tune_decode.main(
+        [*model, "--config", str(tmp_path / "decode.yaml"), "--data_dir", data]
+        + ["--lm_weight", "0.0", "0.7", "--beam_size", "2"]
+    )
+    assert len(capsys.readouterr().out.strip().split("\n")) == 2 + 2
+    tuned = ["--config", str(tmp_path / "decode_tuned.yaml")]
+    asr_inference.main([*model, *tuned, "--data_dirs", data])
+    assert len((tmp_path / "test" / "text").read_text().splitlines()) == 2
+
+
+def test_a_tuned_weight_is_that_of_a_fresh_search(world):
+    from espnet_lmkd.asr.search import SearchOptions
+    from espnet_lmkd.asr.tuning import set_weights
+
+    fresh = recogniser(world, beam_size=3, lm_weight=0.7)
+    tuned = recogniser(world, beam_size=3, lm_weight=3.0)
+    speech = speech_of(world)
+    assert tuned(speech) != fresh(speech)
+    set_weights(tuned, SearchOptions("transducer", 3, lm_weight=0.7))
+    assert tuned(speech) == fresh(speech)
