@@ -22,6 +22,8 @@ def main(cmd=None):
     module, arguments = cmd[1], cmd[2:]
     if module == "espnet2.bin.asr_train":
         module = "espnet_lmkd.bin.asr_kd_train"
+    elif module == "espnet2.bin.asr_inference_streaming":
+        module = "espnet_lmkd.bin.espnet_asr_inference_streaming"
     elif module.startswith("espnet2.bin.asr_"):
         import espnet_lmkd.asr.task  # noqa: F401  registers the classes
     sys.argv = [module, *arguments]

@@ -66,4 +66,7 @@ for library in root.glob("lib/_torchaudio*.so"):
 EOF
     "${venv}/bin/python" -c 'import torchaudio'
 fi
+# Where Python may not write bytecode (PYTHONDONTWRITEBYTECODE), ESPnet would be compiled at
+# every start, 15 s a process. Some packages hold files for other Pythons: those may fail.
+"${venv}/bin/python" -m compileall -q -j 0 "${venv}/lib" >/dev/null || true
 touch "${venv}/.installed"
