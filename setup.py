@@ -31,6 +31,7 @@ setup(
     extras_require={
         "train": ["espnet>=202511", "matplotlib", "tensorboard"],
         "teacher": ["transformers>=5", "accelerate", "safetensors"],
+        "llm": ["peft"],
         "test": [
             "black==26.10.1",
             "flake8",

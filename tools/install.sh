@@ -51,7 +51,7 @@ else  # a release that does not declare this Python, for tests on both lines
         "sentencepiece==0.2.1" espnet-g2p-en "pytorch-wpe" ci_sdr fast-bss-eval pyworld
     "${venv}/bin/python" -m pip install --quiet --no-deps --ignore-requires-python "espnet==${espnet}"
 fi
-uv --editable "${here}[teacher,test,demo]"
+uv --editable "${here}[teacher,llm,test,demo]"
 
 # torchaudio's compiled part wants CUDA libraries beside a CPU-only torch; ESPnet needs
 # its Python part alone.

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import List, NamedTuple, Optional
 
+import soundfile
 import torch
 import yaml
 from espnet2.bin.asr_inference import Speech2Text
@@ -18,8 +19,9 @@ import espnet_lmkd.asr.task  # noqa: F401  models of this pack load by name
 from espnet_lmkd.asr.checkpoint import check_checkpoint
 from espnet_lmkd.asr.compat import TooShortUttError
 from espnet_lmkd.asr.ctc_greedy import ctc_greedy
-from espnet_lmkd.asr.inputs import read_input, read_inputs
+from espnet_lmkd.asr.inputs import Inputs, read_input, read_inputs
 from espnet_lmkd.asr.search import SearchOptions, check_lm, check_model, check_options
+from espnet_lmkd.asr.speech_prompt import generation as speech_prompt
 from espnet_lmkd.data.directory import write_lines, write_table
 from espnet_lmkd.errors import InputError
 
@@ -27,12 +29,13 @@ SHORTEST = 0.03  # seconds; the padding of a short-time Fourier transform needs 
 
 
 class Hypothesis(NamedTuple):
-    """What was recognised in one utterance."""
+    """What was recognised in one utterance, and which limit of a search ended it."""
 
     text: str
     tokens: List[str]
     token_ids: List[int]
     score: float
+    limit: Optional[str] = None
 
 
 class Recogniser:
@@ -114,20 +117,71 @@ class Recogniser:
 
     def __call__(self, speech) -> Hypothesis:
         """Recognise (N,) samples or (T, E) features, or raise `TooShortUttError`."""
-        if speech.ndim == 1 and len(speech) < SHORTEST * self.sample_rate:
-            shortest = int(SHORTEST * self.sample_rate)
-            raise TooShortUttError("too short to decode", len(speech), shortest)
+        self._check_length(speech)
         if self.options.search == "ctc_greedy":
             speech = torch.as_tensor(speech, device=self.device)
-            token_ids, score = ctc_greedy(self.model, speech)
-            tokens = self.speech2text.converter.ids2tokens(token_ids)
-            text = self.speech2text.tokenizer.tokens2text(tokens)
-            return Hypothesis(self._clean(text), tokens, token_ids, score)
+            return self._hypothesis(*ctc_greedy(self.model, speech))
         results = self.speech2text(speech)
         if isinstance(results, tuple):  # with the greedy results of InterCTC
             results = results[0]
         text, tokens, token_ids, best = results[0]
         return Hypothesis(self._clean(text), tokens, token_ids, float(best.score))
+
+    def batches(self, inputs: Inputs) -> List[List[str]]:
+        """Group the utterances that are decoded at once."""
+        if self.options.search != "speech_prompt":
+            return [[utterance] for utterance in inputs.files]
+        seconds = inputs.seconds or {
+            utterance: soundfile.info(path).duration
+            for utterance, path in inputs.files.items()
+        }
+        return speech_prompt.batches(seconds, self.options.batch_seconds)
+
+    def recognise(self, speeches, seconds: List[float]) -> List[Optional[Hypothesis]]:
+        """Recognise a batch; None stands for what is too short for the encoder."""
+        results, encoded = [None] * len(speeches), {}
+        for index, speech in enumerate(speeches):
+            try:
+                if self.options.search == "speech_prompt":
+                    encoded[index] = self._encode(speech)
+                else:
+                    results[index] = self(speech)
+            except TooShortUttError:
+                continue
+        if encoded:
+            found = speech_prompt.generate(
+                self.model.decoder,
+                list(encoded.values()),
+                [seconds[index] for index in encoded],
+                self.model.sos,
+                self.model.eos,
+                self.options.beam_size,
+                speech_prompt.Limits(**self.options.limits),
+            )
+            for index, (ids, score, limit) in zip(encoded, found):
+                results[index] = self._hypothesis(ids, score, limit)
+        return results
+
+    @torch.no_grad()
+    def _encode(self, speech) -> torch.Tensor:
+        """Encode one utterance alone, whose frames then know no padding."""
+        self._check_length(speech)
+        speech = torch.as_tensor(speech, device=self.device)
+        lengths = torch.tensor([len(speech)], device=self.device)
+        encoder_out, _ = self.model.encode(speech[None], lengths)
+        if isinstance(encoder_out, tuple):  # with the intermediate outputs of InterCTC
+            encoder_out = encoder_out[0]
+        return encoder_out[0]
+
+    def _check_length(self, speech) -> None:
+        shortest = int(SHORTEST * self.sample_rate)
+        if speech.ndim == 1 and len(speech) < shortest:
+            raise TooShortUttError("too short to decode", len(speech), shortest)
+
+    def _hypothesis(self, token_ids, score, limit=None) -> Hypothesis:
+        tokens = self.speech2text.converter.ids2tokens(token_ids)
+        text = self.speech2text.tokenizer.tokens2text(tokens)
+        return Hypothesis(self._clean(text), tokens, token_ids, score, limit)
 
     def _language_model(self) -> torch.nn.Module:
         if self.options.search != "transducer":
@@ -146,6 +200,8 @@ def decode_set(
     recogniser: Recogniser, data_dir, output_dir, num_utts: Optional[int] = None
 ) -> None:
     """Decode a data directory into `text`, `token`, `token_int`, `score`, `rtf.json`.
+
+    `limits` names the utterances of `speech_prompt` that did not end by themselves.
 
     A set that was decoded with the same files and options is left as it is. An
     utterance too short for the encoder gets an empty hypothesis and is named in a
@@ -169,16 +225,22 @@ def decode_set(
         logging.warning(f"{output_dir}: already decoded")
         return
     hypotheses, too_short, audio, compute = {}, [], 0.0, 0.0
-    for utterance, path in tqdm(inputs.files.items(), desc=str(output_dir), unit="utt"):
-        speech = read_input(path, recogniser.sample_rate)
+    progress = tqdm(total=len(inputs.files), desc=str(output_dir), unit="utt")
+    for batch in recogniser.batches(inputs):
+        speeches = [read_input(inputs.files[u], recogniser.sample_rate) for u in batch]
+        seconds = [
+            inputs.seconds.get(utterance, len(speech) / recogniser.sample_rate)
+            for utterance, speech in zip(batch, speeches)
+        ]
         start = time.perf_counter()
-        try:
-            hypotheses[utterance] = recogniser(speech)
-        except TooShortUttError:
-            hypotheses[utterance] = Hypothesis("", [], [], 0.0)
-            too_short.append(utterance)
+        found = recogniser.recognise(speeches, seconds)
         compute += time.perf_counter() - start
-        audio += inputs.seconds.get(utterance, len(speech) / recogniser.sample_rate)
+        audio += sum(seconds)
+        too_short += [u for u, hypothesis in zip(batch, found) if hypothesis is None]
+        nothing = Hypothesis("", [], [], 0.0)
+        hypotheses.update((u, hyp or nothing) for u, hyp in zip(batch, found))
+        progress.update(len(batch))
+    progress.close()
     if too_short:
         logging.warning(
             f"{data_dir}: {len(too_short)} utterances are too short for the encoder "
@@ -192,6 +254,14 @@ def decode_set(
         },
         "score": {utt: f"{hyp.score:.4f}" for utt, hyp in hypotheses.items()},
     }
+    if recogniser.options.search == "speech_prompt":
+        limits = {utt: hyp.limit for utt, hyp in hypotheses.items() if hyp.limit}
+        columns["limits"] = limits
+        if limits:
+            logging.warning(
+                f"{output_dir / 'limits'}: {len(limits)} hypotheses ended by length or"
+                " repetition"
+            )
     for name, table in columns.items():
         write_table(output_dir / name, table)
     rtf = {

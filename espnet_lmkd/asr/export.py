@@ -99,7 +99,7 @@ def stock_config(config: Dict[str, Any]) -> Dict[str, Any]:
     return config
 
 
-def _copy_files(config: Dict[str, Any], out: Path) -> None:
+def copy_files(config: Dict[str, Any], out: Path) -> None:
     """Copy what the configuration reads at inference; its paths become relative."""
     bpemodel = config.get("bpemodel")
     if bpemodel and Path(bpemodel).is_dir():
@@ -170,7 +170,7 @@ def export_student(exp, model_file: Optional[str] = None, make_zip: bool = False
     out, unfinished = exp / "exported", exp / "exported.tmp"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
-    _copy_files(config, unfinished)
+    copy_files(config, unfinished)
     torch.save(state, unfinished / "model.pth")
     text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
     (unfinished / "config.yaml").write_text(text, encoding="utf-8")

@@ -9,6 +9,7 @@ from espnet2.torch_utils.device_funcs import force_gatherable
 
 from espnet_lmkd.asr.cif_decoder import CIFDecoder
 from espnet_lmkd.asr.live_teacher import LiveTeacher
+from espnet_lmkd.asr.speech_prompt.decoder import SpeechPromptDecoder
 from espnet_lmkd.asr.taps import Taps, check_taps, decoder_size
 from espnet_lmkd.distillers.abs_distiller import StudentSpec
 from espnet_lmkd.distillers.weighted import build_distillers
@@ -67,6 +68,8 @@ class LMKDASRModel(ESPnetASRModel):
                 f"the end of a sentence is token {self.eos}, lmkd_cif has "
                 f"{self.decoder.eos}; give decoder_conf: {{eos: {self.eos}}}"
             )
+        if isinstance(self.decoder, SpeechPromptDecoder) and self.ctc is not None:
+            self.decoder.use_ctc(self.ctc, self.blank_id)
         self.live_teacher = LiveTeacher(**live_teacher) if live_teacher else None
 
     def forward(
@@ -127,11 +130,11 @@ class LMKDASRModel(ESPnetASRModel):
         return loss, stats, batch_size
 
     def _calc_att_loss(self, *args):
-        """Return what ESPnet returns; of a CIF decoder with its quantity loss."""
+        """Return what ESPnet returns, with the quantity loss of integrate-and-fire."""
         loss, *stats = super()._calc_att_loss(*args)
-        if isinstance(self.decoder, CIFDecoder):
-            quantity = self.decoder.quantity_losses.mean()
-            loss = loss + self.decoder.quantity_weight * quantity
+        quantity = getattr(self.decoder, "quantity_losses", None)
+        if quantity is not None:
+            loss = loss + self.decoder.quantity_weight * quantity.mean()
         return loss, *stats
 
     def _calc_transducer_loss(self, encoder_out, encoder_out_lens, labels):

@@ -7,9 +7,11 @@ from typing import Any, Dict
 import torch
 import yaml
 
+from espnet_lmkd.asr.speech_prompt.decoder import SpeechPromptDecoder
+from espnet_lmkd.asr.speech_prompt.generation import Limits
 from espnet_lmkd.errors import InputError
 
-SEARCHES = ("ctc_greedy", "beam", "transducer")
+SEARCHES = ("ctc_greedy", "beam", "transducer", "speech_prompt")
 TRANSDUCER_SEARCHES = ("default", "tsd", "alsd", "nsc", "maes", "mbg")
 TRANSDUCER_OPTIONS = (
     *("search_type", "score_norm", "score_norm_during", "max_sym_exp", "u_max"),
@@ -22,15 +24,18 @@ class SearchOptions:
     """What `conf/decode_*.yaml` holds.
 
     Args:
-        search: `ctc_greedy`; ESPnet's `beam` of attention decoders and CTC; or its
-            `transducer`, which heeds `beam_size`, `lm_weight` and `transducer_conf`.
-        beam_size: hypotheses kept; 1 is a transducer's greedy search.
+        search: `ctc_greedy`; ESPnet's `beam` of attention decoders and CTC; its
+            `transducer`, which heeds `beam_size`, `lm_weight` and `transducer_conf`;
+            `speech_prompt`, in batches, which heeds `beam_size` and the last two.
+        beam_size: hypotheses kept; 1 is a greedy search but for `beam`.
         ctc_weight: weight of CTC; the attention decoder has the rest of 1.
         lm_weight: weight of the language model.
         penalty: reward of each token.
         maxlenratio, minlenratio: limits of the length relative to encoder frames.
         transducer_conf: more of `BeamSearchTransducer`, such as search_type `default`
             or `maes`, and score_norm.
+        batch_seconds: of speech that are decoded at once.
+        limits: options of `speech_prompt.generation.Limits`.
     """
 
     search: str = "ctc_greedy"
@@ -41,6 +46,8 @@ class SearchOptions:
     maxlenratio: float = 0.0
     minlenratio: float = 0.0
     transducer_conf: Dict[str, Any] = dataclasses.field(default_factory=dict)
+    batch_seconds: float = 120.0
+    limits: Dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def from_yaml(cls, path) -> "SearchOptions":
@@ -62,7 +69,7 @@ class SearchOptions:
     @property
     def with_lm(self) -> bool:
         """Whether a language model takes part."""
-        return self.lm_weight != 0 and self.search != "ctc_greedy"
+        return self.lm_weight != 0 and self.search in ("beam", "transducer")
 
     @property
     def search_type(self) -> str:
@@ -74,6 +81,12 @@ def check_options(options: SearchOptions) -> None:
     """Refuse a search that does not exist or does not heed what is asked of it."""
     if options.search not in SEARCHES:
         raise InputError(f"unknown search {options.search!r}; choose from {SEARCHES}")
+    choices = [field.name for field in dataclasses.fields(Limits)]
+    unknown = sorted(set(options.limits) - set(choices))
+    if unknown:
+        raise InputError(f"unknown option {unknown} of limits; choose from {choices}")
+    if options.limits and options.search != "speech_prompt":
+        raise InputError("limits are for search: speech_prompt only")
     if options.search != "transducer":
         if options.transducer_conf:
             raise InputError("transducer_conf is for search: transducer only")
@@ -122,6 +135,12 @@ def check_model(options: SearchOptions, model: torch.nn.Module, config) -> None:
         config: where the model is described, for the message.
     """
     transducer = model.use_transducer_decoder
+    prompted = isinstance(model.decoder, SpeechPromptDecoder)
+    if options.search == "speech_prompt" and not prompted:
+        raise InputError(
+            f"search: speech_prompt needs decoder: lmkd_speech_prompt, which {config} "
+            "does not have; use another search"
+        )
     if options.search == "transducer" and not transducer:
         raise InputError(
             f"search: transducer needs decoder: transducer, which {config} does not "

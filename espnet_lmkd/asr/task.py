@@ -19,6 +19,7 @@ from espnet_lmkd.asr.live_teacher import LiveTeacher
 from espnet_lmkd.asr.model import LMKDASRModel
 from espnet_lmkd.asr.pooled_conformer import PooledConformerEncoder
 from espnet_lmkd.asr.speech_encoder import SpeechEncoder
+from espnet_lmkd.asr.speech_prompt.decoder import SpeechPromptDecoder
 from espnet_lmkd.data.directory import read_table
 from espnet_lmkd.distillers import registry
 from espnet_lmkd.distillers.interaed import BertKDDecoder
@@ -44,6 +45,7 @@ _register(espnet_asr.encoder_choices, "lmkd_speech", SpeechEncoder)
 _register(espnet_asr.encoder_choices, "lmkd_pooled_conformer", PooledConformerEncoder)
 _register(espnet_asr.decoder_choices, "lmkd_bert_kd", BertKDDecoder)
 _register(espnet_asr.decoder_choices, "lmkd_cif", CIFDecoder)
+_register(espnet_asr.decoder_choices, "lmkd_speech_prompt", SpeechPromptDecoder)
 dataset.DATA_TYPES[LOADER] = dict(
     func=TargetReader,
     kwargs=[],
@@ -80,10 +82,21 @@ class ASRKDTask(espnet_asr.ASRTask):
 
     @classmethod
     def build_model(cls, args: argparse.Namespace) -> espnet_asr.ESPnetASRModel:
-        """Build the model; what a pretrained encoder is made of goes to config.yaml."""
+        """Build the model; what pretrained parts are made of goes to config.yaml."""
+        pretrained = {"lmkd_speech", "lmkd_speech_prompt"} & {
+            args.encoder,
+            args.decoder,
+        }
+        if args.init is not None and pretrained:
+            raise InputError(
+                f"init: {args.init} would overwrite the pretrained weights of "
+                f"{sorted(pretrained)}; set init: none"
+            )
         model = super().build_model(args)
         if isinstance(model.encoder, SpeechEncoder):
             args.encoder_conf["config"] = model.encoder.config()
+        if isinstance(model.decoder, SpeechPromptDecoder):
+            args.decoder_conf["config"] = model.decoder.config()
         interctc = getattr(model.encoder, "interctc_layer_idx", None)
         if interctc and model.use_transducer_decoder:
             raise InputError(
@@ -222,8 +235,9 @@ def check_resume(args: argparse.Namespace) -> None:
     names = [name for name in (*IDENTITY, "token_list") if name in before]
     if args.input_size is not None:  # then ESPnet empties the frontend as it builds
         names = [name for name in names if not name.startswith("frontend")]
-    if "config" not in now["encoder_conf"]:  # of `SpeechEncoder`, made by the training
-        before["encoder_conf"].pop("config", None)
+    for name in ("encoder_conf", "decoder_conf"):
+        if "config" not in (now[name] or {}):  # of a pretrained part, made by training
+            (before[name] or {}).pop("config", None)
     differ = [name for name in names if before[name] != now[name]]
     if differ:
         raise InputError(

@@ -68,8 +68,8 @@ def tune(
     Raises:
         InputError: the search is greedy and has nothing to tune.
     """
-    if options.search == "ctc_greedy":
-        raise InputError("ctc_greedy has no weights to tune; give search: beam")
+    if options.search in ("ctc_greedy", "speech_prompt"):
+        raise InputError(f"{options.search} has no weights to tune; give search: beam")
     if options.search == "transducer":
         grid = dict(grid, penalty=[0.0])
     references = read_table(Path(data_dir) / "text")

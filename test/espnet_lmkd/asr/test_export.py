@@ -67,7 +67,7 @@ def test_stock_espnet_decodes_alike_without_this_pack(world, tmp_path):
         greedy = Recogniser(*files, SearchOptions())(speech).score
         found = Recogniser(*files, beam)(speech)
         assert len(found.tokens) > 1
-        expected[f"{name}.zip"] = [*found, greedy]
+        expected[f"{name}.zip"] = [*found[:4], greedy]
 
     ran = subprocess.run(
         [sys.executable, "-c", STOCK, world / "s1-a.wav", world, tmp_path],

@@ -1,0 +1,131 @@
+"""Bridges against plain loops over single utterances."""
+
+from itertools import groupby
+
+import pytest
+import torch
+
+from espnet_lmkd.asr.speech_prompt.bridge import build_bridge, merge_runs
+from espnet_lmkd.errors import InputError
+from espnet_lmkd.padded import Padded
+
+LENGTHS = torch.tensor([9, 1, 4, 8])
+
+
+@pytest.fixture
+def frames():
+    data = torch.randn(4, 9, 6, generator=torch.Generator().manual_seed(0))
+    padding = ~Padded(data, LENGTHS).mask
+    return Padded(data.masked_fill(padding.unsqueeze(2), 1e4), LENGTHS)
+
+
+class FakeCTC(torch.nn.Module):
+    """Labels by the sign of the first value: 1 and blank (0)."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def argmax(self, frames):
+        return (frames[..., 0] > 0).long()
+
+
+def build(name, **conf):
+    torch.manual_seed(1)
+    bridge = build_bridge(name, 6, 5, conf).eval()
+    if name == "ctc":
+        bridge.use_ctc(FakeCTC(), blank=0)
+    return bridge
+
+
+@pytest.mark.parametrize("num_convs", [0, 1, 2])
+def test_convolutions(frames, num_convs):
+    bridge = build("conv", num_convs=num_convs)
+    out = bridge(frames)
+    for row, length, speech, n in zip(out.data, out.lengths, frames.data, LENGTHS):
+        speech = speech[:n].T
+        for conv in bridge.convs:
+            steps = -(-speech.shape[1] // 2)
+            padded = torch.cat([torch.zeros(6, 1), speech, torch.zeros(6, 2)], dim=1)
+            speech = torch.stack(
+                [
+                    (conv.weight * padded[:, 2 * t : 2 * t + 4]).sum((1, 2)) + conv.bias
+                    for t in range(steps)
+                ],
+                dim=1,
+            )
+            speech = torch.nn.functional.gelu(speech)
+        expected = bridge.linear(speech.T)
+        assert length == len(expected)
+        torch.testing.assert_close(row[:length], expected)
+
+
+@pytest.mark.parametrize("dropped", [None, 0, 1])
+def test_runs(dropped):
+    generator = torch.Generator().manual_seed(2)
+    data = torch.randn(6, 20, 3, generator=generator)
+    labels = torch.randint(0, 3, (6, 20), generator=generator)
+    lengths = torch.tensor([20, 13, 1, 2, 20, 7])
+    labels[4] = 1  # one run, or nothing at all
+    out = merge_runs(Padded(data, lengths), labels, dropped)
+    for row, count, frames, path, n in zip(
+        out.data, out.lengths, data, labels, lengths
+    ):
+        runs, start = [], 0
+        for label, run in groupby(path[:n].tolist()):
+            stop = start + len(list(run))
+            if label != dropped:
+                runs.append(frames[start:stop].mean(0))
+            start = stop
+        assert count == len(runs)
+        if runs:
+            torch.testing.assert_close(row[:count], torch.stack(runs))
+
+
+def test_no_run_at_all_has_a_gradient_path():
+    bridge = build("ctc", keep_blank=False)
+    frames = torch.full((2, 3, 6), -1.0, requires_grad=True)
+    out = bridge(Padded(frames, torch.tensor([3, 2])))
+    assert out.data.shape == (2, 0, 5) and out.lengths.tolist() == [0, 0]
+    out.data.sum().backward()
+    assert frames.grad.abs().sum() == 0 and bridge.linear.weight.grad is not None
+
+
+def test_ctc_layer_stays_the_recognisers():
+    bridge = build("ctc")
+    assert list(bridge.state_dict()) == ["linear.weight", "linear.bias"]
+    bridge = build_bridge("ctc", 6, 5, {})
+    with pytest.raises(InputError, match="ctc_weight above 0"):
+        bridge(Padded(torch.zeros(1, 2, 6), torch.tensor([2])))
+
+
+def test_cif_makes_a_vector_a_token_in_training(frames):
+    bridge = build("cif", quantity_weight=0.5)
+    tokens = torch.tensor([3, 1, 0, 5])
+    out = bridge(frames, tokens)
+    assert out.lengths.tolist() == tokens.tolist() and out.data.shape == (4, 5, 5)
+    weights = bridge.integrator(frames).weights.detach()
+    expected = [abs(float(w.sum()) - n) for w, n in zip(weights, tokens.tolist())]
+    assert bridge.quantity_losses.tolist() == pytest.approx(expected, rel=1e-5)
+    fired = bridge(frames)
+    assert fired.lengths.tolist() == [int(w.sum() + 0.5) for w in weights]
+
+
+@pytest.mark.parametrize("name", ["conv", "ctc", "cif"])
+def test_an_utterance_does_not_see_its_batch(frames, name):
+    bridge = build(name)
+    together = bridge(frames)
+    for index, length in enumerate(LENGTHS.tolist()):
+        alone = bridge(
+            Padded(frames.data[index : index + 1, :length], LENGTHS[index : index + 1])
+        )
+        n = int(alone.lengths)
+        assert together.lengths[index] == n
+        torch.testing.assert_close(together.data[index, :n], alone.data[0, :n])
+
+
+def test_wrong_options_are_named():
+    with pytest.raises(InputError, match=r"unknown bridge 'mlp'.*'conv', 'ctc', 'cif'"):
+        build("mlp")
+    with pytest.raises(InputError, match=r"no option \['stride'\]; .*num_convs"):
+        build("conv", stride=2)
