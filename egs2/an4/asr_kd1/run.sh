@@ -9,8 +9,8 @@ set -euo pipefail
     --test_sets "test" \
     --nbpe 100 \
     --overlap_opts "--report_only" \
-    --asr_configs "conf/small/train_asr_ctc.yaml conf/small/train_asr_kd_ctc_aed.yaml conf/small/train_asr_kd_ctc_interaed.yaml conf/small/train_asr_kd_ctc_interaed_hard.yaml" \
-    --control_config conf/small/train_asr_kd_ctc_interaed.yaml \
+    --asr_configs "conf/small/train_asr_ctc.yaml conf/an4/train_asr_kd_ctc_aed.yaml conf/an4/train_asr_kd_ctc_interaed.yaml" \
+    --control_config conf/an4/train_asr_kd_ctc_interaed.yaml \
     --seeds "1 2 3" \
     --asr_args "--max_epoch 25 --keep_nbest_models 5 --scheduler_conf warmup_steps_list=[0,300,1900]" \
     --train_nj 2 \
