@@ -114,10 +114,10 @@ class EncoderStream:
 
     Tsunoo et al., "Transformer ASR with Contextual Block Processing", ASRU 2019,
     arXiv:1910.07204, as ESPnet's encoders do it offline: the blocks of pieces of any
-    size are those of the whole utterance. ESPnet's own `forward_infer` gives the same
-    outputs later: its subsampling waits for two outputs' frames more than it needs, and
-    each block for the first frame after it. Here only the first block does, since an
-    utterance of at most `block_size` frames is encoded without context.
+    size are those of the whole utterance. The encoders' own `forward_infer` gives the
+    same outputs later: its subsampling waits for 5 features more than it needs (9 with
+    conv2d8), and each block for the first frame after it. Here only the first block
+    does, since an utterance of at most `block_size` frames is encoded without context.
 
     Args:
         model: a recogniser that passes `check_streams`.
