@@ -3,9 +3,9 @@
     pip install --no-deps torch-cif funasr  # what they need here, torch, is there
     python3 benchmarks/cif.py               # half an hour on a busy core
 
-Time is forward and backward, the median of interleaved rounds, from hidden states and
-weights to the gradients of both: CPU seconds of this process with one thread, so that a
-busy machine changes little, the clock's with more. Memory is the peak of the resident
+Time is forward and backward, from hidden states and weights to the gradients of both,
+the median of interleaved rounds of at least 50 ms: CPU seconds of this process with one
+thread, so that a busy machine changes little, the clock's with more. Memory is the peak of the resident
 set above what the inputs take, gradients included, in a process of its own for each row
 (Linux forgets the peak so far when told so through /proc). The floor is the time in
 which memory moves what has to move: hidden states twice, their gradient, vectors and
@@ -119,7 +119,7 @@ def make_utterance(kind, longest, dtype, generator):
     frames = int(torch.randint(1, longest + 1, (), generator=generator))
     hidden = torch.randn(frames, 8, generator=generator)
     alpha = torch.rand(frames, generator=generator)
-    rate = 0.3 * float(torch.rand((), generator=generator))
+    rate = 0.02 + 0.3 * float(torch.rand((), generator=generator))  # tokens a frame
     if kind == "large":
         rate *= 10
     if kind == "near zero":
@@ -218,21 +218,22 @@ def make_step(name, size, ragged):
     return step
 
 
-def seconds(step):
-    """Time of one step."""
+def seconds(step, repeats=1):
+    """Mean time of a step."""
     clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     started = clock()
-    step()
-    return clock() - started
+    for _ in range(repeats):
+        step()
+    return (clock() - started) / repeats
 
 
 def medians(steps, rounds):
-    """Time all steps in turn, each after a run of its own that warms the caches."""
+    """Time steps in turn: after one to warm up, as many as take 50 ms."""
     spent = {name: [] for name in steps}
     for _ in trange(rounds, desc="rounds"):
         for name, step in steps.items():
-            step()
-            spent[name].append(seconds(step))
+            repeats = max(1, int(0.05 / seconds(step)))
+            spent[name].append(seconds(step, repeats))
     return {name: statistics.median(times) for name, times in spent.items()}
 
 

@@ -42,8 +42,9 @@ def main(cmd=None):
     print(
         f"{args.out}: {report['kept']} of {report['utterances']} hypotheses are kept,"
         f" {report['hours']:.2f} h; {report['empty']} are empty,"
-        f" {report['below_min_confidence']} below confidence {args.min_confidence}"
-        f" ({REPORT})"
+        f" {report['with_symbols']} hold symbols such as <unk>,"
+        f" {report['below_min_confidence']} are below confidence"
+        f" {args.min_confidence} ({REPORT})"
     )
     if args.reference:
         print(

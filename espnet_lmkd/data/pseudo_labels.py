@@ -16,6 +16,9 @@ from espnet_lmkd.errors import InputError
 from espnet_lmkd.scoring.counts import count_errors, read_hypotheses, splitter
 
 REPORT = "pseudo_labels.json"
+FATES = ("kept", "empty", "with_symbols", "below_min_confidence")
+# Tokens that no text is cut into; also those of Hugging Face tokenizers.
+SYMBOLS = {"<blank>", "<unk>", "<sos/eos>", "[PAD]", "[UNK]", "[CLS]", "[SEP]"}
 
 
 def confidence(score, num_tokens):
@@ -44,18 +47,17 @@ def write_pseudo_labels(data_dir, decode_dir, min_confidence, out, reference=Non
     Args:
         data_dir: What was decoded, such as dump/raw/unlabelled; its own text is not
             read.
-        decode_dir: Where the decoding lies: text, score and token_int of each
-            utterance.
+        decode_dir: Where the decoding lies: text, score and token of each utterance.
         min_confidence: Hypotheses below this `confidence` are left out, and so are
-            empty ones.
+            empty ones and those with one of SYMBOLS.
         out: Directory to write: the tables of data_dir for the utterances that are
             kept, and the counts in pseudo_labels.json.
         reference: Table of transcripts to count the hypotheses' errors, which changes
             nothing else.
 
     Returns:
-        dict: The counts: utterances, kept, empty, below_min_confidence, hours (kept),
-        and with a reference the WER in percent of the kept and of all.
+        dict: The counts: utterances, kept, empty, with_symbols, below_min_confidence,
+        hours (kept), and with a reference the WER in percent of the kept and of all.
 
     Raises:
         InputError: An utterance that was not decoded, or nothing to keep.
@@ -63,7 +65,7 @@ def write_pseudo_labels(data_dir, decode_dir, min_confidence, out, reference=Non
     tables = read_directory(data_dir, [name for name in PREPARED if name != "text"])
     decoded = {
         name: read_hypotheses(Path(decode_dir, name))
-        for name in ("text", "score", "token_int")
+        for name in ("text", "score", "token")
     }
     lacking = sorted(tables["wav.scp"].keys() - decoded["text"].keys())
     if lacking:
@@ -71,41 +73,45 @@ def write_pseudo_labels(data_dir, decode_dir, min_confidence, out, reference=Non
             f"{decode_dir}: utterance '{lacking[0]}' of {data_dir} is not decoded"
             f" ({len(lacking)} such); decode all of it"
         )
-    kept, empty = {}, 0
+    texts, fates = {}, {}
     for utterance in tables["wav.scp"]:
-        text = " ".join(decoded["text"][utterance].split())
-        if not text:
-            empty += 1
-            continue
-        num_tokens = len(decoded["token_int"][utterance].split())
-        if confidence(float(decoded["score"][utterance]), num_tokens) >= min_confidence:
-            kept[utterance] = text
+        text, score, tokens = (column[utterance] for column in decoded.values())
+        texts[utterance] = text = " ".join(text.split())
+        fates[utterance] = _fate(text, score, tokens.split(), min_confidence)
+    kept = {u: text for u, text in texts.items() if fates[u] == "kept"}
+    counts = {fate: list(fates.values()).count(fate) for fate in FATES}
     if not kept:
         raise InputError(
-            f"{decode_dir}: {empty} of {len(tables['wav.scp'])} hypotheses are empty"
-            f" and no other one has a confidence of {min_confidence}; lower"
+            f"{decode_dir}: of {len(fates)} hypotheses none is kept: {counts}; lower"
             " --min_confidence or take a better teacher"
         )
     report = {
         "decode_dir": str(decode_dir),
         "min_confidence": min_confidence,
-        "utterances": len(tables["wav.scp"]),
-        "kept": len(kept),
-        "empty": empty,
-        "below_min_confidence": len(tables["wav.scp"]) - len(kept) - empty,
+        "utterances": len(fates),
+        **counts,
         "hours": round(sum(_seconds(tables, kept)) / 3600, 3),
     }
     if reference is not None:
         references = read_table(reference)
-        hypotheses = {u: decoded["text"][u] for u in tables["wav.scp"]}
         report["wer_of_kept"] = _word_error_rate(references, kept)
-        report["wer_of_all"] = _word_error_rate(references, hypotheses)
+        report["wer_of_all"] = _word_error_rate(references, texts)
     write_directory(out, {**tables, "text": kept}, kept)
     kind = Path(data_dir, "feats_type")
     if kind.is_file():
         write_lines(Path(out) / "feats_type", [kind.read_text("utf-8").strip()])
     write_lines(Path(out) / REPORT, [json.dumps(report, indent=1)])
     return report
+
+
+def _fate(text, score, tokens, min_confidence):
+    """Return what becomes of a hypothesis, one of FATES."""
+    if not text:  # also of a token that is white space
+        return "empty"
+    if SYMBOLS.intersection(tokens):
+        return "with_symbols"
+    sure = confidence(float(score), len(tokens)) >= min_confidence
+    return "kept" if sure else "below_min_confidence"
 
 
 def _seconds(tables, utterances):

@@ -2,7 +2,6 @@ import json
 import math
 
 import pytest
-from conftest import WORDS
 
 from espnet_lmkd.bin import pseudo_label
 from espnet_lmkd.data.directory import read_table, validate, write_table
@@ -22,8 +21,8 @@ def decoded(tmp_path):
             utterance: f"{sum(map(math.log, PROBABILITIES.get(utterance, [1.0]))):.4f}"
             for utterance in HEARD
         },
-        "token_int": {
-            utterance: " ".join("7" * len(PROBABILITIES.get(utterance, ())))
+        "token": {
+            utterance: " ".join("x" * len(PROBABILITIES.get(utterance, ())))
             for utterance in HEARD
         },
     }
@@ -62,17 +61,19 @@ def test_the_reference_only_counts(data_dir, decoded, tmp_path, capsys):
     pseudo_label.main([str(x) for x in cmd])
     printed = capsys.readouterr().out
     assert "2 of 4 hypotheses are kept" in printed
-    assert "1 are empty, 1 below confidence 0.6" in printed
+    assert "1 are empty, 0 hold symbols" in printed
+    assert "1 are below confidence 0.6" in printed
     # Of 2 and 5 words: BY THE SEA is lost; and of 2 and 4: both, SEE and SEAS.
-    assert len(" ".join(WORDS.values()).split()) == 13
+    references = read_table(data_dir / "text").values()
+    assert len(" ".join(references).split()) == 13
     assert f"kept ones {300 / 7:.2f} %, of all {700 / 13:.2f} %" in printed
     assert read_table(tmp_path / "out" / "text")["a-2"] == "A SALE"
 
 
 def test_features_go_along(data_dir, decoded, tmp_path):
-    features = {utterance: f"{utterance}.npy" for utterance in WORDS}
+    features = {utterance: f"{utterance}.npy" for utterance in HEARD}
     write_table(data_dir / "feats.scp", features)
-    write_table(data_dir / "utt2dur", dict.fromkeys(WORDS, "3600.0"))
+    write_table(data_dir / "utt2dur", dict.fromkeys(HEARD, "3600.0"))
     (data_dir / "feats_type").write_text("speech_encoder\n")
     report = write_pseudo_labels(data_dir, decoded, 0.6, tmp_path / "out")
     assert report["hours"] == 2.0
@@ -80,9 +81,30 @@ def test_features_go_along(data_dir, decoded, tmp_path):
     assert (tmp_path / "out" / "feats_type").read_text() == "speech_encoder\n"
 
 
+@pytest.mark.parametrize("symbol", ["<unk>", "<sos/eos>", "[UNK]"])
+def test_a_symbol_is_no_text(data_dir, decoded, tmp_path, symbol):
+    tokens = read_table_with_gaps(decoded / "token")
+    write_table(decoded / "token", tokens | {"a-1": f"x x {symbol} x"})
+    report = write_pseudo_labels(data_dir, decoded, 0.6, tmp_path / "out")
+    assert (report["kept"], report["with_symbols"]) == (1, 1)
+    assert report["below_min_confidence"] == 1
+    assert list(read_table(tmp_path / "out" / "text")) == ["a-2"]
+
+
+def test_a_token_of_white_space_is_no_text(data_dir, decoded, tmp_path):
+    tokens = read_table_with_gaps(decoded / "token")
+    write_table(decoded / "token", tokens | {"b-1": "\u2581"})
+    report = write_pseudo_labels(data_dir, decoded, 0.0, tmp_path / "out")
+    assert (report["kept"], report["empty"]) == (3, 1)
+
+
+def read_table_with_gaps(path):
+    return dict(line.partition(" ")[::2] for line in path.read_text().splitlines())
+
+
 def test_says_what_is_wrong(data_dir, decoded, tmp_path, capsys):
     out = tmp_path / "out"
-    with pytest.raises(InputError, match="1 of 4 .* are empty and no other .* 0.95"):
+    with pytest.raises(InputError, match="of 4 hypotheses none is kept: .*'empty': 1"):
         write_pseudo_labels(data_dir, decoded, 0.95, out)
     (tmp_path / "reference").write_text("a-1 THE SEA\n")
     with pytest.raises(InputError, match="no transcript of utterance 'a-2'"):

@@ -1,5 +1,7 @@
 """A speech-prompted language model within ESPnet: trained, and searched by ESPnet."""
 
+import inspect
+
 import pytest
 import torch
 import yaml
@@ -92,6 +94,30 @@ def test_espnets_beam_search(ctc_weight, tmp_path):
         scores = scores[:-1]
     expected = float(scores.sum())
     assert best[3].scores["decoder"] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("ctc_weight", [0.0, 0.4])
+def test_espnets_beam_search_in_batches(ctc_weight, tmp_path):
+    from espnet2.bin.asr_inference import Speech2Text
+
+    model, args = build(tmp_path)
+    exp = save(model, args, tmp_path / "exp")
+    files = str(exp / "config.yaml"), str(exp / "valid.acc.ave.pth")
+    speech2text = Speech2Text(*files, beam_size=3, ctc_weight=ctc_weight)
+    search = speech2text.beam_search
+    if "x_lengths" not in inspect.signature(search.forward).parameters:
+        pytest.skip("this ESPnet searches one utterance at a time")
+    lengths = torch.tensor([12, 5, 9])
+    frames = torch.randn(3, 12, 8, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        together = search(x=frames, x_lengths=lengths)
+        for found, x, n in zip(together, frames, lengths):
+            alone = search(x=x[:n])
+            assert found[0].yseq.tolist() == alone[0].yseq.tolist()
+            assert float(found[0].score) == pytest.approx(
+                float(alone[0].score), rel=1e-4
+            )
+    assert len({tuple(found[0].yseq.tolist()) for found in together}) > 1
 
 
 def test_configuration_is_complete_and_readable(tmp_path):
