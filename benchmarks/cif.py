@@ -5,11 +5,11 @@
 
 Time is forward and backward, from hidden states and weights to the gradients of both,
 the median of interleaved rounds of at least 50 ms: CPU seconds of this process with one
-thread, so that a busy machine changes little, the clock's with more. Memory is the peak of the resident
-set above what the inputs take, gradients included, in a process of its own for each row
-(Linux forgets the peak so far when told so through /proc). The floor is the time in
-which memory moves what has to move: hidden states twice, their gradient, vectors and
-theirs, at the speed of a copy of the hidden states in the same rounds.
+thread, so that a busy machine changes little, the clock's with more. Memory is the peak
+of the resident set above what the inputs take, gradients included, in a process of its
+own for each row (Linux forgets the peak so far when told so through /proc). The floor
+is the time in which memory moves what has to move: hidden states twice, their gradient,
+vectors and theirs, at the speed of a copy of the hidden states in the same rounds.
 
 Values are judged by the plain loop in float64. The number of tokens is that of vectors
 which are not zero; errors are relative to the largest value of an utterance, where the

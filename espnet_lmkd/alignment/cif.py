@@ -235,7 +235,7 @@ class _WeightedSum(torch.autograd.Function):
 
 
 def _rows(states: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """(B, T, D) as (B * T, D)."""
+    """(B, T, D) as rows (B * T, D), contiguous for the fast path of embedding_bag."""
     return states.reshape(-1, states.shape[2]).to(dtype).contiguous()
 
 
