@@ -25,6 +25,8 @@ from espnet_lmkd.asr.speech_prompt import generation as speech_prompt
 from espnet_lmkd.data.directory import write_lines, write_table
 from espnet_lmkd.errors import InputError
 
+logger = logging.getLogger(__name__)
+
 SHORTEST = 0.03  # seconds; the padding of a short-time Fourier transform needs this
 
 
@@ -222,7 +224,7 @@ def decode_set(
     }
     report = output_dir / "rtf.json"
     if report.is_file() and json.loads(report.read_text()).get("decoded") == done:
-        logging.warning(f"{output_dir}: already decoded")
+        logger.warning(f"{output_dir}: already decoded")
         return
     hypotheses, too_short, audio, compute = {}, [], 0.0, 0.0
     progress = tqdm(total=len(inputs.files), desc=str(output_dir), unit="utt")
@@ -242,7 +244,7 @@ def decode_set(
         progress.update(len(batch))
     progress.close()
     if too_short:
-        logging.warning(
+        logger.warning(
             f"{data_dir}: {len(too_short)} utterances are too short for the encoder "
             f"and have an empty hypothesis: {too_short}"
         )
@@ -258,7 +260,7 @@ def decode_set(
         limits = {utt: hyp.limit for utt, hyp in hypotheses.items() if hyp.limit}
         columns["limits"] = limits
         if limits:
-            logging.warning(
+            logger.warning(
                 f"{output_dir / 'limits'}: {len(limits)} hypotheses ended by length or"
                 " repetition"
             )

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import logging
 import time
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple, Union
@@ -88,7 +87,7 @@ class Stream:
             samples, dtype=torch.float32, device=self.recogniser.device
         )
         best = self.search(self.encoder(samples, is_final))
-        return self.recogniser.hypothesis(best.yseq[1:], best.score)
+        return self.recogniser._hypothesis(best.yseq[1:], best.score)
 
 
 class StreamingRecogniser(Recogniser):
@@ -131,12 +130,6 @@ class StreamingRecogniser(Recogniser):
     def stream(self) -> Stream:
         """Begin an utterance."""
         return Stream(self)
-
-    def hypothesis(self, token_ids: List[int], score: float) -> Hypothesis:
-        """Return token ids with their text."""
-        tokens = self.speech2text.converter.ids2tokens(token_ids)
-        text = self.speech2text.tokenizer.tokens2text(tokens)
-        return Hypothesis(self._clean(text), tokens, token_ids, score)
 
     def __call__(self, speech: np.ndarray) -> Hypothesis:
         """Recognise (N,) samples piece by piece and note the latency."""
@@ -242,4 +235,4 @@ def stream_set(
         "utterances": {utt: dataclasses.asdict(heard[utt]) for utt in heard},
     }
     write_lines(report, [json.dumps(table, indent=2)])
-    logging.info(f"{report}: {summary(list(heard.values()))}")
+    print(f"{report}: {summary(list(heard.values()))}")

@@ -58,13 +58,29 @@ def check_streams(model: ESPnetASRModel, config) -> None:
             raise InputError(f"{config}: a {name} cannot stream; train without {name}")
 
 
+def receptive_field(encoder: torch.nn.Module) -> int:
+    """Return the features under one output of an encoder's convolutional subsampling.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> embed = SimpleNamespace(kernels=[3, 3], strides=[2, 2])
+        >>> receptive_field(SimpleNamespace(embed=embed))
+        7
+    """
+    size = 1
+    layers = list(zip(encoder.embed.kernels, encoder.embed.strides))
+    for kernel, stride in reversed(layers):
+        size = (size - 1) * stride + kernel
+    return size
+
+
 class FeatureStream:
     """Normalised log-mel features of speech in pieces.
 
     A frame is given as soon as all samples under its window are there, so that no frame
     but the first and the last ones of the utterance, as offline, sees a reflected
     border. ESPnet's `Speech2TextStreaming` fills a short last piece with zeros instead,
-    which changes the last frames and their number.
+    which changes the last frames or their number.
 
     Args:
         model: a recogniser that passes `check_streams`.
@@ -127,10 +143,7 @@ class EncoderStream:
         self.encoder = encoder = model.encoder
         self.overlap = encoder.block_size - encoder.hop_size
         self.past = self.overlap - encoder.look_ahead  # of a block, given before
-        self.receptive = 1  # features under one output of the subsampling
-        layers = zip(encoder.embed.kernels, encoder.embed.strides)
-        for kernel, stride in reversed(list(layers)):
-            self.receptive = (self.receptive - 1) * stride + kernel
+        self.receptive = receptive_field(encoder)
         self.features = FeatureStream(model)
         device = next(encoder.parameters()).device
         self.feats = torch.zeros(1, 0, model.frontend.output_size(), device=device)

@@ -10,6 +10,8 @@ import torch
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.losses.transducer import rnnt_loss
 
+logger = logging.getLogger(__name__)
+
 NAME = "warprnnt_pytorch"
 
 
@@ -53,4 +55,4 @@ def provide() -> None:
     module = types.ModuleType(NAME, doc=__doc__)
     module.RNNTLoss = RNNTLoss
     sys.modules[NAME] = module
-    logging.info(f"{NAME} is not installed: transducers use espnet_lmkd's own loss")
+    logger.info(f"{NAME} is not installed: transducers use espnet_lmkd's own loss")

@@ -14,6 +14,8 @@ from tqdm import tqdm
 from espnet_lmkd.data.directory import read_directory, write_directory, write_lines
 from espnet_lmkd.errors import InputError
 
+logger = logging.getLogger(__name__)
+
 
 def open_audio(utterance, path):
     """Open an audio file, telling a file that is no audio by utterance and path.
@@ -47,7 +49,7 @@ def read_mono(utterance, path):
     with open_audio(utterance, path) as audio:
         samples = audio.read(dtype="float32", always_2d=True)
         if samples.shape[1] > 1:
-            logging.warning(
+            logger.warning(
                 "utterance '%s': %s has %d channels, the first one is used",
                 utterance,
                 path,

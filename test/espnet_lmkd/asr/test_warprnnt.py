@@ -1,5 +1,6 @@
 """A stock ESPnet transducer trains and decodes with nothing but this pack."""
 
+import subprocess
 import sys
 
 import pytest
@@ -70,6 +71,13 @@ def test_an_installed_module_stays(monkeypatch):
     monkeypatch.setitem(sys.modules, "warprnnt_pytorch", installed)
     warprnnt.provide()
     assert sys.modules["warprnnt_pytorch"] is installed
+
+
+def test_the_log_of_a_training_stays():
+    # whoever logs through the root logger at import takes ESPnet's INFO lines away
+    code = "import logging, espnet_lmkd.asr.task as t; print(logging.root.handlers)"
+    command = [sys.executable, "-c", code]
+    assert subprocess.check_output(command, text=True).splitlines()[-1] == "[]"
 
 
 def test_fastemit_is_refused():
