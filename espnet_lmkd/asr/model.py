@@ -10,17 +10,25 @@ from espnet2.torch_utils.device_funcs import force_gatherable
 from espnet_lmkd.asr.cif_decoder import CIFDecoder
 from espnet_lmkd.asr.live_teacher import LiveTeacher
 from espnet_lmkd.asr.speech_prompt.decoder import SpeechPromptDecoder
-from espnet_lmkd.asr.taps import Taps, check_taps, decoder_size
+from espnet_lmkd.asr.taps import Taps, check_taps, decoder_size, predictor_size
 from espnet_lmkd.distillers.abs_distiller import StudentSpec
 from espnet_lmkd.distillers.weighted import build_distillers
 from espnet_lmkd.errors import InputError
-from espnet_lmkd.losses.transducer_joint import rnnt_loss_from_joint
+from espnet_lmkd.losses.transducer import lattice_nll
+from espnet_lmkd.losses.transducer_joint import arc_scores_from_joint
 from espnet_lmkd.padded import Padded
 from espnet_lmkd.targets.schema import TARGETS
 
 # ESPnet 202511's subsampling gives an utterance up to two frames more where its batch
 # is padded, so that teacher and student differ by them also at the same frame rate.
 MOST_CLIPPED = 2
+
+
+class _ArcScores(torch.nn.Module):
+    """`arc_scores_from_joint` as a module, whose outputs `Taps` can read."""
+
+    def forward(self, *inputs):
+        return arc_scores_from_joint(*inputs)
 
 
 class LMKDASRModel(ESPnetASRModel):
@@ -55,6 +63,7 @@ class LMKDASRModel(ESPnetASRModel):
             eos=self.eos,
             blank=self.blank_id,
             decoder_size=decoder_size(self),
+            predictor_size=predictor_size(self),
         )
         self.distillers = build_distillers(distillers, student)
         methods = [entry.distiller for entry in self.distillers.values()]
@@ -63,6 +72,7 @@ class LMKDASRModel(ESPnetASRModel):
         if any(TARGETS[name].side == "frame" for name in self.target_names):
             self.tap_names.add("encoder_out")  # the frames must be the teacher's
         check_taps(self.tap_names, self)
+        self.arc_scores = _ArcScores()
         if isinstance(self.decoder, CIFDecoder) and self.decoder.eos != self.eos:
             raise InputError(
                 f"the end of a sentence is token {self.eos}, lmkd_cif has "
@@ -145,7 +155,7 @@ class LMKDASRModel(ESPnetASRModel):
             labels, encoder_out_lens, ignore_id=self.ignore_id, blank_id=self.blank_id
         )
         self.decoder.set_device(encoder_out.device)
-        loss = rnnt_loss_from_joint(
+        scores = self.arc_scores(
             self.joint_network,
             encoder_out,
             self.decoder(labels_in),
@@ -154,6 +164,7 @@ class LMKDASRModel(ESPnetASRModel):
             label_lengths,
             self.blank_id,
         )
+        loss = lattice_nll(*scores, frames, label_lengths).mean()
         if self.training or self.error_calculator_trans is None:
             return loss, None, None
         return loss, *self.error_calculator_trans(encoder_out, target)

@@ -10,7 +10,8 @@ from espnet_lmkd.padded import Padded
 
 LAYER = "encoder_layer."
 DECODER = ("decoder_logits", "decoder_states")
-TRANSDUCER = ("predictor_out", "joint_network")
+SCORES = ("blank_scores", "label_scores")
+TRANSDUCER = ("predictor_out", "joint_network", *SCORES)
 PER_TOKEN = (*DECODER, "predictor_out", "cif_vectors")  # and one more
 FIXED = ("text", "encoder_out", "ctc_logits", *DECODER, *TRANSDUCER, "cif_vectors")
 
@@ -22,6 +23,13 @@ def decoder_size(model: torch.nn.Module) -> Optional[int]:
     """
     layer = getattr(model.decoder, "output_layer", None)
     return None if layer is None else layer.in_features
+
+
+def predictor_size(model: torch.nn.Module) -> Optional[int]:
+    """Return the width of `predictor_out`, None where the student is no transducer."""
+    if not model.use_transducer_decoder:
+        return None
+    return model.joint_network.lin_dec.in_features
 
 
 def check_taps(names: Iterable[str], model: torch.nn.Module) -> None:
@@ -96,6 +104,8 @@ class Taps:
             self._hook(model.decoder.output_layer, self._on_output_layer)
         if "predictor_out" in self.names:
             self._hook(model.decoder, self._keep("predictor_out"))
+        if self.names.intersection(SCORES):
+            self._hook(model.arc_scores, self._on_arc_scores)
         if "cif_vectors" in self.names:
             self._hook(model.decoder.integrator, self._on_integrator)
         return self
@@ -148,6 +158,9 @@ class Taps:
 
     def _on_output_layer(self, module, inputs, output):
         self.seen.setdefault("decoder_states", inputs[0])
+
+    def _on_arc_scores(self, module, inputs, output):
+        self.seen.update(zip(SCORES, output))
 
     def _on_integrator(self, module, inputs, output):
         self.seen.setdefault("cif_vectors", output.vectors.data)

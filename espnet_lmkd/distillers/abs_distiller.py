@@ -19,6 +19,7 @@ class StudentSpec:
         num_layers: encoder layers; taps count them from 1.
         sos, eos, blank: token ids.
         decoder_size: width of the tap `decoder_states`, None for a student without it.
+        predictor_size: width of the tap `predictor_out`, None likewise.
     """
 
     vocab_size: int
@@ -28,6 +29,7 @@ class StudentSpec:
     eos: int
     blank: int = 0
     decoder_size: Optional[int] = None
+    predictor_size: Optional[int] = None
 
 
 class AbsDistiller(torch.nn.Module, ABC):
@@ -42,9 +44,10 @@ class AbsDistiller(torch.nn.Module, ABC):
     `ctc_logits` (B, T, V), `decoder_logits` (B, L+1, V), `decoder_states` (B, L+1, D)
     what the attention decoder's output layer reads; row u predicts token u, the last
     one eos. Of a transducer: `predictor_out` (B, L+1, E), the prediction network's
-    output after u tokens, and `joint_network`, which is no `Padded` but the module
-    itself: it maps (..., D) and (..., E) to logits (..., V). Of a CIF recogniser:
-    `cif_vectors` (B, L+1, D), integrated for the tokens and eos.
+    output after u tokens; `blank_scores` (B, T, L+1) and `label_scores` (B, T, L), the
+    log-probabilities of the lattice's arcs; and `joint_network`, which is no `Padded`
+    but the module itself: it maps (..., D) and (..., E) to logits (..., V). Of a CIF
+    recogniser: `cif_vectors` (B, L+1, D), integrated for the tokens and eos.
     Teacher targets: the names of `espnet_lmkd.targets.schema`.
 
     Args:

@@ -1,6 +1,6 @@
 """The student's token states learn to predict a language model's embeddings."""
 
-from typing import Any, Dict, Mapping, Tuple
+from typing import Any, Collection, Dict, Mapping, Tuple
 
 import torch
 
@@ -13,7 +13,36 @@ from espnet_lmkd.padded import Padded
 SOURCES = {
     "decoder": ("text", "decoder_states"),
     "ctc": ("text", "encoder_out", "ctc_logits"),
+    "predictor": ("text", "predictor_out"),
 }
+
+
+def checked(distiller: str, name: str, value: str, choices: Collection[str]) -> str:
+    """Return an option's value, or raise an `InputError` with the choices."""
+    if value not in choices:
+        raise InputError(
+            f"{distiller}: unknown {name} {value!r}; choose one of {list(choices)}"
+        )
+    return value
+
+
+def embeddings(hidden: Padded, width: int, normalize: bool) -> Padded:
+    """Return a teacher's hidden states in float32, after LayerNorm or not.
+
+    Raises:
+        InputError: they are not of the width that was configured.
+    """
+    hidden = hidden.trimmed()
+    found = hidden.data.shape[2]
+    if found != width:
+        raise InputError(
+            f"lm_embedding: the targets' width is {found}, target_size says "
+            f"{width}; set target_size: {found} in the distiller's conf"
+        )
+    embedding = hidden.data.float()
+    if normalize:
+        embedding = torch.nn.functional.layer_norm(embedding, (width,))
+    return Padded(embedding, hidden.lengths)
 
 
 class LMEmbeddingDistiller(AbsDistiller):
@@ -26,9 +55,11 @@ class LMEmbeddingDistiller(AbsDistiller):
 
     L = sum_u d(W s_u + b, e_u),  e_u a frozen LM's state at token u of the sentence
 
-    decoder: s_u is the decoder's state before its output layer that predicts y_u
-    ctc:     s_u is the mean encoder output of the frames that emit y_u on the best
-             CTC path of the text by the current posteriors; these get no gradient
+    decoder:   s_u is the decoder's state before its output layer that predicts y_u
+    ctc:       s_u is the mean encoder output of the frames that emit y_u on the best
+               CTC path of the text by the current posteriors; these get no gradient
+    predictor: s_u is a transducer's prediction network's output before y_u; for its
+               encoder, too, take `lm_embedding_transducer`
 
     The paper's `lambda mean_u` is here a sum over tokens by the batch size, as ESPnet's
     own losses are: `weight: lambda` where its ASR loss is a mean over tokens as well,
@@ -38,7 +69,7 @@ class LMEmbeddingDistiller(AbsDistiller):
     Args:
         student: sizes of the student, whose tokens the targets' rows match.
         target_size: E, width of the targets; training takes it from the store.
-        source: `decoder` or `ctc`.
+        source: `decoder`, `ctc` or `predictor`.
         distance: `mse` or `l1` (means over E), or `cos` (1 - cosine).
         normalize: LayerNorm, without parameters, of e.
 
@@ -73,22 +104,24 @@ class LMEmbeddingDistiller(AbsDistiller):
         normalize: bool = True,
     ):
         super().__init__()
-        for name, value, choices in (
-            ("source", source, SOURCES),
-            ("distance", distance, DISTANCES),
-        ):
-            if value not in choices:
-                raise InputError(
-                    f"lm_embedding: unknown {name} {value!r}; "
-                    f"choose one of {list(choices)}"
-                )
+        checked("lm_embedding", "source", source, SOURCES)
+        checked("lm_embedding", "distance", distance, DISTANCES)
         if source == "decoder" and student.decoder_size is None:
             raise InputError(
                 "lm_embedding: source 'decoder' needs a student with an attention "
                 "decoder of ESPnet's Transformer family with its output layer "
                 "(ctc_weight < 1), this one has none; choose source 'ctc'"
             )
-        sizes = {"decoder": student.decoder_size, "ctc": student.encoder_size}
+        sizes = {
+            "decoder": student.decoder_size,
+            "ctc": student.encoder_size,
+            "predictor": student.predictor_size,
+        }
+        if sizes[source] is None:
+            raise InputError(
+                "lm_embedding: source 'predictor' needs a transducer student "
+                "(decoder: transducer), this is none"
+            )
         self.taps, self.source, self.blank = SOURCES[source], source, student.blank
         self.distance, self.normalize = DISTANCES[distance], normalize
         self.projector = torch.nn.Linear(sizes[source], target_size)
@@ -102,21 +135,14 @@ class LMEmbeddingDistiller(AbsDistiller):
         self, student: Mapping[str, Padded], teacher: Mapping[str, Padded]
     ) -> Tuple[torch.Tensor, Dict[str, torch.Tensor]]:
         """See the class; stats are means over the tokens with a target and a state."""
-        text, hidden = student["text"], teacher["teacher_hidden"].trimmed()
-        width, wanted = hidden.data.shape[2], self.projector.out_features
-        if width != wanted:
-            raise InputError(
-                f"lm_embedding: the targets' width is {width}, target_size says "
-                f"{wanted}; set target_size: {width} in the distiller's conf"
-            )
+        text, width = student["text"], self.projector.out_features
+        hidden = embeddings(teacher["teacher_hidden"], width, self.normalize)
         # Rows are those of the text, or none: beyond the longest nothing is learned.
         length = hidden.data.shape[1]
         states, found = self._states(student, text, length)
-        prediction, embedding = self.projector(states), hidden.data.float()
-        if self.normalize:
-            embedding = torch.nn.functional.layer_norm(embedding, (width,))
+        prediction, embedding = self.projector(states), hidden.data
         valid = hidden.mask & found.unsqueeze(1)
-        if self.source == "ctc":  # no frame emits eos
+        if self.source != "decoder":  # no frame emits eos, no label does
             valid &= Padded(valid, text.lengths).mask
         losses = (self.distance(prediction, embedding) * valid).sum(1)
 
@@ -134,8 +160,8 @@ class LMEmbeddingDistiller(AbsDistiller):
 
     def _states(self, student, text, length):
         """Return (B, L, D) states of the first tokens, and (B,) where there are any."""
-        if self.source == "decoder":
-            states = student["decoder_states"].data[:, :length]
+        if self.source != "ctc":
+            states = student[self.taps[1]].data[:, :length]
             return states, torch.ones_like(text.lengths, dtype=torch.bool)
         logits = student["ctc_logits"]
         positions, aligned = ctc_align(

@@ -11,7 +11,13 @@ from espnet_lmkd.distillers.abs_distiller import StudentSpec
 from espnet_lmkd.padded import Padded
 
 STUDENT = StudentSpec(
-    vocab_size=13, encoder_size=8, num_layers=4, sos=12, eos=12, decoder_size=10
+    vocab_size=13,
+    encoder_size=8,
+    num_layers=4,
+    sos=12,
+    eos=12,
+    decoder_size=10,
+    predictor_size=5,
 )
 TOPK, HIDDEN = 3, 6
 DECODER = dict(attention_heads=2, linear_units=16, num_blocks=1)
@@ -31,6 +37,16 @@ CASES = {
     "lm_embedding:decoder": dict(conf=dict(target_size=HIDDEN)),
     "lm_embedding:ctc": dict(
         conf=dict(target_size=HIDDEN, source="ctc"), no_gradient={"ctc_logits"}
+    ),
+    "lm_embedding:predictor": dict(conf=dict(target_size=HIDDEN, source="predictor")),
+    "lm_embedding_transducer:posterior": dict(
+        conf=dict(target_size=HIDDEN), no_gradient={"blank_scores", "label_scores"}
+    ),
+    "lm_embedding_transducer:expectation": dict(
+        conf=dict(target_size=HIDDEN, variant="expectation", distance="cos")
+    ),
+    "lm_embedding_transducer:joint": dict(
+        conf=dict(target_size=HIDDEN, variant="joint", distance="l1", scale=0.3)
     ),
     "ctc_soft_label": dict(conf={}),
     "acoustic_contrastive": dict(
@@ -81,6 +97,8 @@ def make_batch(distiller, seed=0, with_targets=True):
         "cif_vectors": lambda: Padded(floats(text + 1, 8), text + 1),
         "predictor_out": lambda: Padded(floats(text + 1, 5), text + 1),
         "joint_network": lambda: joint_network,
+        "blank_scores": lambda: Padded(floats(frames, 5).sigmoid().log(), frames),
+        "label_scores": lambda: Padded(floats(frames, 4).sigmoid().log(), frames),
         "teacher_path": path,
         "teacher_path_topk_ids": lambda: Padded(
             floats(rows, 13).argsort(2)[..., :TOPK], rows

@@ -1,0 +1,69 @@
+"""Judge: the dense (B, T, L, E) tensor in float64."""
+
+import pytest
+import torch
+
+from espnet_lmkd.losses.pairwise import pairwise_distances
+from espnet_lmkd.losses.regression import DISTANCES
+
+DENSE = {
+    "mse": lambda x, e: (x - e).square().mean(-1),
+    "l1": lambda x, e: (x - e).abs().mean(-1),
+    "cos": lambda x, e: 1 - torch.cosine_similarity(x, e, dim=-1),
+}
+
+
+def inputs(width=768, near=1.0, dtype=torch.float):
+    generator = torch.Generator().manual_seed(0)
+    a, b, e = (
+        torch.randn(2, n, width, generator=generator, dtype=torch.double)
+        for n in (11, 5, 5)
+    )
+    e = b + a.mean(1, keepdim=True) + near * e  # targets that a prediction gets near
+    return [x.to(dtype).requires_grad_() for x in (a, b, e)]
+
+
+@pytest.mark.parametrize("distance", DENSE)
+@pytest.mark.parametrize("near", [1.0, 0.1])
+def test_equal_to_the_dense_tensor(distance, near):
+    single, double = inputs(near=near), inputs(near=near, dtype=torch.double)
+    got = pairwise_distances(*single, distance)
+    a, b, e = double
+    wanted = DENSE[distance](a.unsqueeze(2) + b.unsqueeze(1), e.unsqueeze(1))
+    torch.testing.assert_close(got.double(), wanted, rtol=1e-4, atol=1e-7)
+    weights = torch.rand_like(wanted)
+    (got * weights).sum().backward()
+    (wanted * weights).sum().backward()
+    for mine, judge in zip(single[:2], double[:2]):
+        error = (mine.grad.double() - judge.grad).norm() / judge.grad.norm()
+        assert error < 1e-5
+    assert single[2].grad is None
+
+
+@pytest.mark.parametrize("distance", DENSE)
+def test_it_knows_the_distances_of_single_pairs(distance):
+    a, b, e = (x.detach() for x in inputs(width=8))
+    got = pairwise_distances(a, b, e, distance)
+    wanted = DISTANCES[distance](a[:, 3, None] + b, e)
+    torch.testing.assert_close(got[:, 3], wanted)
+
+
+@pytest.mark.parametrize("distance", DENSE)
+def test_sums_of_zero_and_exact_hits_have_finite_gradients(distance):
+    a = torch.zeros(1, 2, 4, requires_grad=True)
+    b = torch.tensor([[[0.0] * 4, [1.0] * 4]], requires_grad=True)
+    pairwise_distances(a, b, torch.ones(1, 2, 4), distance).sum().backward()
+    assert a.grad.isfinite().all() and b.grad.isfinite().all()
+
+
+def test_chunks_change_nothing(monkeypatch):
+    whole = pairwise_distances(*inputs(), "l1")
+    monkeypatch.setattr("espnet_lmkd.losses.pairwise.AT_ONCE", 1)
+    torch.testing.assert_close(pairwise_distances(*inputs(), "l1"), whole)
+
+
+def test_autocast_does_not_reach_it():
+    a, b, e = inputs()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        got = pairwise_distances(a, b, e, "mse")
+    torch.testing.assert_close(got, pairwise_distances(a, b, e, "mse"))
