@@ -177,11 +177,12 @@ def lattice_table(sizes, width, rounds, path_rounds):
         )
 
 
-def build(name, token_list):
+def build(name, token_list, model=None, **model_conf):
     from espnet_lmkd.asr.task import ASRKDTask
 
     args = ASRKDTask.get_parser().parse_args(["--config", str(CONF / name)])
-    args.token_list = token_list
+    args.token_list, args.model = token_list, model or args.model
+    args.model_conf.update(model_conf)
     return ASRKDTask.build_model(args).train()
 
 

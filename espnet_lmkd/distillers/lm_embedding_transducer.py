@@ -109,7 +109,8 @@ class LMEmbeddingTransducerDistiller(AbsDistiller):
         width, length = self.of_label.out_features, scores[1].shape[2]
         embedding = embeddings(teacher["teacher_hidden"], width, self.normalize)
         costs = pairwise_distances(
-            self.of_frame(frames.data),
+            frames.data,
+            self.of_frame.weight,
             self.of_label(predicted.data[:, :length]),
             _cut(embedding.data, length),
             self.distance,

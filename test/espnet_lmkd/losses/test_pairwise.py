@@ -15,12 +15,14 @@ DENSE = {
 
 def inputs(width=768, near=1.0, dtype=torch.float):
     generator = torch.Generator().manual_seed(0)
-    a, b, e = (
-        torch.randn(2, n, width, generator=generator, dtype=torch.double)
-        for n in (11, 5, 5)
-    )
-    e = b + a.mean(1, keepdim=True) + near * e  # targets that a prediction gets near
-    return [x.to(dtype).requires_grad_() for x in (a, b, e)]
+
+    def random(*shape):
+        return torch.randn(*shape, generator=generator, dtype=torch.double)
+
+    h, p = random(2, 11, 20), random(width, 20) / 4
+    b, e = random(2, 5, width), random(2, 5, width)
+    e = b + (h @ p.T)[:, 3:4] + near * e  # targets that a prediction gets near
+    return [x.to(dtype).requires_grad_() for x in (h, p, b, e)]
 
 
 @pytest.mark.parametrize("distance", DENSE)
@@ -28,23 +30,23 @@ def inputs(width=768, near=1.0, dtype=torch.float):
 def test_equal_to_the_dense_tensor(distance, near):
     single, double = inputs(near=near), inputs(near=near, dtype=torch.double)
     got = pairwise_distances(*single, distance)
-    a, b, e = double
-    wanted = DENSE[distance](a.unsqueeze(2) + b.unsqueeze(1), e.unsqueeze(1))
+    h, p, b, e = double
+    wanted = DENSE[distance]((h @ p.T).unsqueeze(2) + b.unsqueeze(1), e.unsqueeze(1))
     torch.testing.assert_close(got.double(), wanted, rtol=1e-4, atol=1e-7)
     weights = torch.rand_like(wanted)
     (got * weights).sum().backward()
     (wanted * weights).sum().backward()
-    for mine, judge in zip(single[:2], double[:2]):
+    for mine, judge in zip(single[:3], double[:3]):
         error = (mine.grad.double() - judge.grad).norm() / judge.grad.norm()
         assert error < 1e-5
-    assert single[2].grad is None
+    assert single[3].grad is None
 
 
 @pytest.mark.parametrize("distance", DENSE)
 def test_it_knows_the_distances_of_single_pairs(distance):
-    a, b, e = (x.detach() for x in inputs(width=8))
-    got = pairwise_distances(a, b, e, distance)
-    wanted = DISTANCES[distance](a[:, 3, None] + b, e)
+    h, p, b, e = (x.detach() for x in inputs(width=8))
+    got = pairwise_distances(h, p, b, e, distance)
+    wanted = DISTANCES[distance](h[:, 3, None] @ p.T + b, e)
     torch.testing.assert_close(got[:, 3], wanted)
 
 
@@ -52,7 +54,8 @@ def test_it_knows_the_distances_of_single_pairs(distance):
 def test_sums_of_zero_and_exact_hits_have_finite_gradients(distance):
     a = torch.zeros(1, 2, 4, requires_grad=True)
     b = torch.tensor([[[0.0] * 4, [1.0] * 4]], requires_grad=True)
-    pairwise_distances(a, b, torch.ones(1, 2, 4), distance).sum().backward()
+    e = torch.ones(1, 2, 4)
+    pairwise_distances(a, torch.eye(4), b, e, distance).sum().backward()
     assert a.grad.isfinite().all() and b.grad.isfinite().all()
 
 
@@ -63,7 +66,6 @@ def test_chunks_change_nothing(monkeypatch):
 
 
 def test_autocast_does_not_reach_it():
-    a, b, e = inputs()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        got = pairwise_distances(a, b, e, "mse")
-    torch.testing.assert_close(got, pairwise_distances(a, b, e, "mse"))
+        got = pairwise_distances(*inputs(), "mse")
+    torch.testing.assert_close(got, pairwise_distances(*inputs(), "mse"))
