@@ -198,14 +198,25 @@ class CIFDecoder(AbsDecoder, BatchScorerInterface):
         return self.output_layer(self.state_layer(states))
 
     @torch.no_grad()
-    def parallel_decode(self, encoder_out: Padded) -> List[List[int]]:
-        """Recognise all tokens at once, up to eos; without `autoregressive` only."""
+    def parallel_decode(self, encoder_out: Padded) -> List[Tuple[List[int], float]]:
+        """Recognise all tokens at once, up to eos; without `autoregressive` only.
+
+        Returns:
+            The tokens of each utterance and the log-probability of them and of eos.
+        """
         vectors = self.integrator(encoder_out).vectors
         if not vectors.data.shape[1]:
-            return [[] for _ in vectors.lengths]
-        best = self._logits(vectors.data, vectors).argmax(2).tolist()
-        found = [ids[:n] for ids, n in zip(best, vectors.lengths.tolist())]
-        return [ids[: (ids + [self.eos]).index(self.eos)] for ids in found]
+            return [([], 0.0) for _ in vectors.lengths]
+        scores, best = self._logits(vectors.data, vectors).log_softmax(2).max(2)
+        scores = scores.cumsum(1)
+        found = []
+        for index, length in enumerate(vectors.lengths.tolist()):
+            ids = best[index, :length].tolist()
+            end = (ids + [self.eos]).index(self.eos)
+            scored = min(end + 1, length)
+            score = float(scores[index, scored - 1]) if scored else 0.0
+            found.append((ids[:end], score))
+        return found
 
     def score(
         self, ys: torch.Tensor, state: Optional[DecoderState], x: torch.Tensor

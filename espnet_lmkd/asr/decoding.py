@@ -24,6 +24,7 @@ from espnet_lmkd.asr.search import SearchOptions, check_lm, check_model, check_o
 from espnet_lmkd.asr.speech_prompt import generation as speech_prompt
 from espnet_lmkd.data.directory import write_lines, write_table
 from espnet_lmkd.errors import InputError
+from espnet_lmkd.padded import Padded
 
 logger = logging.getLogger(__name__)
 
@@ -123,6 +124,10 @@ class Recogniser:
         if self.options.search == "ctc_greedy":
             speech = torch.as_tensor(speech, device=self.device)
             return self._hypothesis(*ctc_greedy(self.model, speech))
+        if self.options.search == "cif_parallel":
+            states = self._encode(speech)
+            encoder_out = Padded(states[None], torch.tensor([len(states)]))
+            return self._hypothesis(*self.model.decoder.parallel_decode(encoder_out)[0])
         results = self.speech2text(speech)
         if isinstance(results, tuple):  # with the greedy results of InterCTC
             results = results[0]
@@ -145,6 +150,7 @@ class Recogniser:
         for index, speech in enumerate(speeches):
             try:
                 if self.options.search == "speech_prompt":
+                    self._check_length(speech)
                     encoded[index] = self._encode(speech)
                 else:
                     results[index] = self(speech)
@@ -167,7 +173,6 @@ class Recogniser:
     @torch.no_grad()
     def _encode(self, speech) -> torch.Tensor:
         """Encode one utterance alone, whose frames then know no padding."""
-        self._check_length(speech)
         speech = torch.as_tensor(speech, device=self.device)
         lengths = torch.tensor([len(speech)], device=self.device)
         encoder_out, _ = self.model.encode(speech[None], lengths)

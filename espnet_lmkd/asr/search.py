@@ -7,11 +7,12 @@ from typing import Any, Dict
 import torch
 import yaml
 
+from espnet_lmkd.asr.cif_decoder import CIFDecoder
 from espnet_lmkd.asr.speech_prompt.decoder import SpeechPromptDecoder
 from espnet_lmkd.asr.speech_prompt.generation import Limits
 from espnet_lmkd.errors import InputError
 
-SEARCHES = ("ctc_greedy", "beam", "transducer", "speech_prompt")
+SEARCHES = ("ctc_greedy", "beam", "cif_parallel", "transducer", "speech_prompt")
 TRANSDUCER_SEARCHES = ("default", "tsd", "alsd", "nsc", "maes", "mbg")
 TRANSDUCER_OPTIONS = (
     *("search_type", "score_norm", "score_norm_during", "max_sym_exp", "u_max"),
@@ -24,8 +25,9 @@ class SearchOptions:
     """What `conf/decode_*.yaml` holds.
 
     Args:
-        search: `ctc_greedy`; ESPnet's `beam` of attention decoders and CTC; its
-            `transducer`, which heeds `beam_size`, `lm_weight` and `transducer_conf`;
+        search: `ctc_greedy`; ESPnet's `beam` of attention decoders, CIF and CTC;
+            `cif_parallel`, all tokens at once; ESPnet's `transducer`, which heeds
+            `beam_size`, `lm_weight` and `transducer_conf`;
             `speech_prompt`, in batches, which heeds `beam_size` and the last two.
         beam_size: hypotheses kept; 1 is a greedy search but for `beam`.
         ctc_weight: weight of CTC; the attention decoder has the rest of 1.
@@ -140,6 +142,13 @@ def check_model(options: SearchOptions, model: torch.nn.Module, config) -> None:
         raise InputError(
             f"search: speech_prompt needs decoder: lmkd_speech_prompt, which {config} "
             "does not have; use another search"
+        )
+    if options.search == "cif_parallel" and (
+        not isinstance(model.decoder, CIFDecoder) or model.decoder.autoregressive
+    ):
+        raise InputError(
+            "search: cif_parallel needs decoder: lmkd_cif with autoregressive: false, "
+            f"which {config} does not have; use search: beam"
         )
     if options.search == "transducer" and not transducer:
         raise InputError(

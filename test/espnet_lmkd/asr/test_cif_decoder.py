@@ -95,16 +95,17 @@ def test_all_at_once_takes_the_best_of_each_vector(frames):
     with torch.no_grad():
         decoder.output_layer.bias[EOS] -= 1
     found = decoder.parallel_decode(Padded(frames, FRAMES))
-    for i, ids in enumerate(found):
-        expected, state = [EOS], None
+    for i, (ids, score) in enumerate(found):
+        expected, state, total = [EOS], None, 0.0
         while True:
             prefix = torch.tensor(expected)
             scores, state = decoder.score(prefix, state, frames[i, : FRAMES[i]])
+            total += float(scores.max())  # 0 where no vector is left
             if scores.argmax() == EOS:
                 break
             expected.append(int(scores.argmax()))
-        assert ids == expected[1:]
-    assert any(found)
+        assert ids == expected[1:] and score == pytest.approx(total, rel=1e-5)
+    assert any(ids for ids, _ in found)
 
 
 def test_an_utterance_without_a_fire_has_no_token(decoder, frames):
@@ -113,7 +114,7 @@ def test_an_utterance_without_a_fire_has_no_token(decoder, frames):
     scores, _ = decoder.score(torch.tensor([EOS]), None, frames[0])
     assert scores.argmax() == EOS
     if not decoder.autoregressive:
-        assert decoder.parallel_decode(Padded(frames, FRAMES)) == [[], [], []]
+        assert decoder.parallel_decode(Padded(frames, FRAMES)) == [([], 0.0)] * 3
 
 
 def test_weights_learn_the_number_of_tokens(frames):

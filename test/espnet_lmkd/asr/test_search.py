@@ -185,3 +185,28 @@ def test_a_tuned_weight_is_that_of_a_fresh_search(world):
     assert tuned(speech) != fresh(speech)
     set_weights(tuned, SearchOptions("transducer", 3, lm_weight=0.7))
     assert tuned(speech) == fresh(speech)
+
+
+def test_all_tokens_of_a_cif_recogniser_at_once(world):
+    make_student(world, "cif", decoder="lmkd_cif", distillers=[])
+    with pytest.raises(InputError, match="autoregressive: false"):
+        recogniser(world, "cif", search="cif_parallel")
+    config = world / "cif" / "config.yaml"
+    conf = yaml.safe_load(config.read_text())
+    conf["decoder_conf"]["autoregressive"] = False
+    from espnet_lmkd.asr.task import ASRKDTask
+
+    model, _ = ASRKDTask.build_model_from_file(_written(config, conf))
+    torch.save(model.state_dict(), world / "cif" / "valid.cer_ctc.ave.pth")
+    speech = speech_of(world)
+    at_once = recogniser(world, "cif", search="cif_parallel")(speech)
+    searched = recogniser(
+        world, "cif", search="beam", beam_size=1, ctc_weight=0.0, maxlenratio=1.0
+    )(speech)
+    assert at_once.token_ids == searched.token_ids
+    assert at_once.score == pytest.approx(searched.score, rel=1e-4)
+
+
+def _written(config, conf):
+    config.write_text(yaml.safe_dump(conf))
+    return config
