@@ -59,16 +59,16 @@ class LiveTeacher:
         """
         for path in (self.config, self.checkpoint):
             if not path.is_file():
-                raise InputError(f"live_teacher: {path}: no such file; train it first")
+                raise InputError(f"teacher: {path}: no such file; train it first")
         config = yaml.safe_load(self.config.read_text(encoding="utf-8"))
         if config["decoder"] != "transducer":
             raise InputError(
-                f"live_teacher: {self.config} is no transducer (decoder: "
+                f"teacher: {self.config} is no transducer (decoder: "
                 f"{config['decoder']}); train one with decoder: transducer"
             )
         if config["token_list"] != list(token_list):
             raise InputError(
-                f"live_teacher: {self.config} has {len(config['token_list'])} tokens "
+                f"teacher: {self.config} has {len(config['token_list'])} tokens "
                 f"that are not the student's {len(token_list)}; train teacher and "
                 "student on one token list (stage 5)"
             )

@@ -126,6 +126,7 @@ class Taps:
             if name.startswith(LAYER):
                 index = int(name[len(LAYER) :])
                 data = self.layers[max(k for k in self.layers if k <= index)]
+                _check_rate(name, data, self.seen["encoder_out"])
                 if getattr(self.model.encoder, "normalize_before", False):
                     data = self.model.encoder.after_norm(data)
             else:
@@ -171,6 +172,14 @@ class Taps:
             self.seen.setdefault(name, data)
 
         return hook
+
+
+def _check_rate(name, states, encoder_out):
+    if states.shape[1] != encoder_out.shape[1]:
+        raise InputError(
+            f"tap {name!r} has {states.shape[1]} frames where the encoder's output has "
+            f"{encoder_out.shape[1]}; choose a layer behind the last pooling"
+        )
 
 
 def _states(values):

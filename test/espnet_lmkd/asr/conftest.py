@@ -10,14 +10,21 @@ def build_model():
     """Return a function that builds a model from a few changes to a tiny config."""
     from espnet_lmkd.asr.task import ASRKDTask
 
-    def build(model="lmkd", seed=0, encoder_conf=None, decoder=None, **model_conf):
+    def build(
+        model="lmkd",
+        seed=0,
+        encoder="conformer",
+        encoder_conf=None,
+        decoder=None,
+        **model_conf,
+    ):
         args = ASRKDTask.get_parser().parse_args([])
         args.token_list = TOKENS
         args.input_size, args.frontend = 10, None
         args.normalize = None
         args.model = model
         args.model_conf = {"ctc_weight": 1.0, **model_conf}
-        args.encoder = "conformer"
+        args.encoder = encoder
         args.encoder_conf = dict(
             output_size=16,
             attention_heads=2,

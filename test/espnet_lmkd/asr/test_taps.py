@@ -159,3 +159,13 @@ def test_hooks_are_gone_afterwards(build_model, batch):
     collect(model, batch, [*names, "decoder_logits", "decoder_states"])
     assert not any(module._forward_hooks for module in model.modules())
     assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+def test_a_layer_before_a_pooling_has_other_frames(build_model, batch):
+    conf = dict(pool_layers=[2], rel_pos_type="latest", interctc_layer_idx=[3])
+    model = build_model(
+        encoder="lmkd_pooled_conformer", encoder_conf=conf, interctc_weight=0.5
+    )
+    assert collect(model, batch, ["encoder_layer.3"])["encoder_layer.3"].data.any()
+    with pytest.raises(InputError, match="'encoder_layer.2' .* behind the last pool"):
+        collect(model, batch, ["encoder_layer.2"])
