@@ -4,12 +4,10 @@
     python3 benchmarks/cif.py               # half an hour on a busy core
 
 Time is forward and backward, from hidden states and weights to the gradients of both,
-the median of interleaved rounds of at least 50 ms: CPU seconds of this process with one
-thread, so that a busy machine changes little, the clock's with more. Memory is the peak
-of the resident set above what the inputs take, gradients included, in a process of its
-own for each row (Linux forgets the peak so far when told so through /proc). The floor
-is the time in which memory moves what has to move: hidden states twice, their gradient,
-vectors and theirs, at the speed of a copy of the hidden states in the same rounds.
+the median of interleaved rounds of at least 50 ms; memory is what they take above the
+inputs, gradients included (measure.py). The floor is the time in which memory moves
+what has to move: hidden states twice, their gradient, vectors and theirs, at the speed
+of a copy of the hidden states in the same rounds.
 
 Values are judged by the plain loop in float64. The number of tokens is that of vectors
 which are not zero; errors are relative to the largest value of an utterance, where the
@@ -17,18 +15,14 @@ number is right.
 """
 
 import argparse
-import gc
 import importlib
 import importlib.util
-import multiprocessing
 import os
-import statistics
 import sys
-import time
 import types
-from pathlib import Path
 
 import torch
+from measure import extra_memory, medians
 from tqdm import tqdm, trange
 
 from espnet_lmkd.alignment.cif import integrate_and_fire
@@ -218,49 +212,6 @@ def make_step(name, size, ragged):
     return step
 
 
-def seconds(step, repeats=1):
-    """Mean time of a step."""
-    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
-    started = clock()
-    for _ in range(repeats):
-        step()
-    return (clock() - started) / repeats
-
-
-def medians(steps, rounds):
-    """Time steps in turn: after one to warm up, as many as take 50 ms."""
-    spent = {name: [] for name in steps}
-    for _ in trange(rounds, desc="rounds"):
-        for name, step in steps.items():
-            repeats = max(1, int(0.05 / seconds(step)))
-            spent[name].append(seconds(step, repeats))
-    return {name: statistics.median(times) for name, times in spent.items()}
-
-
-def resident(key):
-    """VmRSS (now) or VmHWM (peak) of this process, in bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(key):
-            return 1024 * int(line.split()[1])
-
-
-def extra_memory(make, small, args):
-    """Peak of a step above what was there before it, in bytes, in this process."""
-    torch.set_num_threads(1)
-    make(*small)()  # libraries and what they set up
-    step = make(*args)
-    gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")
-    before = resident("VmRSS")
-    step()
-    return resident("VmHWM") - before
-
-
-def in_new_process(function, *args):
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, args)
-
-
 def speed(names, size, threads, rounds, ragged=False):
     """Print a row for each name."""
     torch.set_num_threads(threads)
@@ -279,7 +230,7 @@ def speed(names, size, threads, rounds, ragged=False):
     print(" / floor | peak +MB |\n|---|---:|---:|---:|---:|")
     for name, value in times.items():
         small = name, (1, 8, 8), False
-        extra = in_new_process(extra_memory, make_step, small, (name, size, ragged))
+        extra = extra_memory(make_step, small, (name, size, ragged))
         print(
             f"| {name} | {1e3 * value:.2f} | {value / fastest:.3f} |"
             f" {value / floor:.1f} | {extra / 1e6:.0f} |",

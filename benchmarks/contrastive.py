@@ -2,14 +2,14 @@
 
     python3 benchmarks/contrastive.py  # a few minutes on a busy core, 7 GB
 
-Time is forward and backward on one CPU thread and memory the peak, both measured as in
-cif.py; the same negatives for both. Drawing them is a row of its own.
+Time is forward and backward on one CPU thread and memory the peak, both measured by
+measure.py; the same negatives for both. Drawing them is a row of its own.
 """
 
 import argparse
 
 import torch
-from cif import extra_memory, in_new_process, medians
+from measure import extra_memory, medians
 from torch.nn.functional import cosine_similarity, cross_entropy
 
 from espnet_lmkd.losses.contrastive import contrastive_loss, sample_negatives
@@ -70,7 +70,7 @@ def main(cmd=None):
     first = None
     for name, value in times.items():
         small = name, (8, 5, 4)
-        extra = in_new_process(extra_memory, make_step, small, (name, args.sizes))
+        extra = extra_memory(make_step, small, (name, args.sizes))
         first = first or (value, extra)
         print(
             f"| {name} | {1e3 * value:.1f} | {value / first[0]:.4f} |"

@@ -3,23 +3,19 @@
     python3 benchmarks/lm_embedding_transducer.py  # three minutes on one core
 
 The first table is the distiller, projections included, forward and backward, on states
-and arc scores that are given: time is CPU seconds, the median of interleaved rounds;
-memory is the peak of the resident set above the inputs, in a process of its own for
-each row; the error is that of the states' gradients against float64. The second table
-is the training step of `conf/small`'s transducer with and without it.
+and arc scores that are given: time is the median of interleaved rounds, memory the peak
+above the inputs (measure.py), the error that of the states' gradients against float64.
+The second table is the training step of `conf/small`'s transducer with and without it.
 """
 
 import argparse
-import gc
-import multiprocessing
 import statistics
-from pathlib import Path
 
 import torch
+from measure import extra_memory, seconds
 from one_best_path import build
 from torch.nn.functional import layer_norm
 from tqdm import trange
-from transducer import resident, seconds
 
 from espnet_lmkd.distillers.abs_distiller import StudentSpec
 from espnet_lmkd.distillers.lm_embedding_transducer import (
@@ -104,16 +100,8 @@ class Student:
         return torch.cat([gradient.flatten().double() for gradient in taps])
 
 
-def extra_memory(name, sizes, width):
-    """Peak of one step above what was there before it, in bytes."""
-    torch.set_num_threads(1)
-    Student(name, (1, 3, 2, 5), 4).step()  # libraries and what they set up
-    student = Student(name, sizes, width)
-    gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")
-    before = resident("VmRSS")
-    student.step()
-    return resident("VmHWM") - before
+def make_step(*args):
+    return Student(*args).step
 
 
 def distiller_table(sizes, width, rounds):
@@ -122,7 +110,7 @@ def distiller_table(sizes, width, rounds):
     spent = {name: [] for name in ROWS}
     for _ in trange(rounds + 1, desc=str(sizes)):
         for name, student in students.items():
-            spent[name].append(seconds(student.step, "cpu"))
+            spent[name].append(seconds(student.step))
     batch, frames, length, size = sizes
     tensor = 4 * batch * frames * length * size
     print(
@@ -132,8 +120,8 @@ def distiller_table(sizes, width, rounds):
     print(" of its bytes | gradient error |\n|---|---:|---:|---:|---:|---:|")
     first = statistics.median(spent["dense, mse"][1:])
     for name, values in spent.items():
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            extra = pool.apply(extra_memory, (name, sizes, width))
+        small = name, (1, 3, 2, 5), 4
+        extra = extra_memory(make_step, small, (name, sizes, width))
         exact = Student(name, sizes, width, torch.double).gradients()
         error = (students[name].gradients() - exact).norm() / exact.norm()
         median = statistics.median(values[1:])
@@ -171,7 +159,7 @@ def step_table(batch_size, utterance_seconds, rounds):
                 model.zero_grad()
                 model(**{k: v.clone() for k, v in batch.items()}, **more)[0].backward()
 
-            spent.setdefault(name, []).append(seconds(step, "cpu"))
+            spent.setdefault(name, []).append(seconds(step))
     print("\n| training step | CPU s | / transducer |\n|---|---:|---:|")
     first = spent["transducer"]
     for name, values in spent.items():

@@ -3,24 +3,23 @@
     python3 benchmarks/one_best_path.py  # a quarter of an hour on one busy core
 
 The first table is joint network and divergence, forward and backward, of a student
-that is given its states: time is CPU seconds, the median of interleaved rounds; memory
-is the peak of the resident set above the inputs, in a process of its own for each row.
+that is given its states: time is the median of interleaved rounds, memory the peak
+above the inputs (measure.py).
 `whole lattice` is the divergence of all classes at all nodes in torch's own functions,
 with the teacher's log-probabilities given or computed from its states. The second table
 is the training step of `conf/small` with and without targets that were stored.
 """
 
 import argparse
-import ctypes
 import gc
-import multiprocessing
 import statistics
 from pathlib import Path
 
 import torch
 from espnet2.asr_transducer.joint_network import JointNetwork
+from measure import extra_memory, seconds
 from tqdm import trange
-from transducer import SIZES, resident, seconds
+from transducer import SIZES
 
 from espnet_lmkd.alignment.transducer_targets import path_targets
 from espnet_lmkd.distillers.abs_distiller import StudentSpec
@@ -133,30 +132,21 @@ ROWS = {
 }
 
 
-def extra_memory(name, sizes, width):
-    """Peak of one step above what was there before it, in bytes."""
-    torch.set_num_threads(1)
-    ROWS[name](Pair((1, 3, 2, 9), 4))()  # libraries and what they set up
-    step = ROWS[name](Pair(sizes, width))
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # what making the targets has left
-    Path("/proc/self/clear_refs").write_text("5")
-    before = resident("VmRSS")
-    step()
-    return resident("VmHWM") - before
+def make(name, sizes, width):
+    return ROWS[name](Pair(sizes, width))
 
 
 def median_step(step, repeats):
-    return statistics.median(seconds(step, "cpu") for _ in range(repeats))
+    return statistics.median(seconds(step) for _ in range(repeats))
 
 
 def lattice_table(sizes, width, rounds, path_rounds):
     """Print the rows; ratios are to the first."""
     spent = {name: [] for name in ROWS}
     for _ in trange(rounds, desc=str(sizes)):
-        for name, make in ROWS.items():
+        for name in ROWS:
             # Made anew: lattices of logits need not be there at a time.
-            step = make(Pair(sizes, width))
+            step = make(name, sizes, width)
             stored_path = name.startswith("path") and name.endswith("stored")
             spent[name].append(median_step(step, path_rounds if stored_path else 1))
             del step
@@ -166,8 +156,7 @@ def lattice_table(sizes, width, rounds, path_rounds):
     print("|---|---:|---:|---:|---:|")
     first = None
     for name, values in spent.items():
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            extra = pool.apply(extra_memory, (name, sizes, width))
+        extra = extra_memory(make, (name, (1, 3, 2, 9), 4), (name, sizes, width))
         median = statistics.median(values)
         first = first or (median, extra)
         print(
@@ -216,7 +205,7 @@ def step_table(batch_size, utterance_seconds, rounds):
     spent = {name: [] for name in models}
     for _ in trange(rounds + 1, desc="training step"):
         for name, (model, more) in models.items():
-            spent[name].append(seconds(lambda: step(model, more), "cpu"))
+            spent[name].append(seconds(lambda: step(model, more)))
     print("\n| training step | CPU s | / transducer |\n|---|---:|---:|")
     first = list(spent.values())[0]
     for name, values in spent.items():

@@ -2,11 +2,8 @@
 
     python3 benchmarks/transducer.py  # ten minutes on one busy core
 
-Time is forward and backward, the median of interleaved rounds: CPU seconds of this
-process on a CPU, so that a busy machine changes little, and the clock's on CUDA. Memory
-is the peak above what the inputs and parameters take, gradients included: on a CPU that
-of the resident set in a process of its own for each row (Linux forgets the peak so far
-when told so through /proc), on CUDA that of the allocator.
+Time is forward and backward, the median of interleaved rounds, and memory the peak
+above what the inputs and parameters take, gradients included (measure.py).
 
 torchaudio's row appears where its compiled part loads. PyPI's wants CUDA's libraries
 also beside a CPU-only torch. There its CPU kernel runs with LD_LIBRARY_PATH leading to
@@ -20,13 +17,12 @@ aoti_torch_get_current_cuda_stream.
 import argparse
 import gc
 import importlib
-import multiprocessing
 import statistics
-import time
 from pathlib import Path
 
 import torch
 from espnet2.asr_transducer.joint_network import JointNetwork
+from measure import extra_memory, seconds
 from tqdm import trange
 
 from espnet_lmkd.losses.transducer import rnnt_loss
@@ -122,41 +118,8 @@ ROWS = {
 }
 
 
-def seconds(step, device):
-    """Time of one step."""
-    on_cuda = torch.device(device).type == "cuda"
-    clock = time.perf_counter if on_cuda else time.process_time
-    if on_cuda:
-        torch.cuda.synchronize()
-    started = clock()
-    step()
-    if on_cuda:
-        torch.cuda.synchronize()
-    return clock() - started
-
-
-def resident(key):
-    """VmRSS (now) or VmHWM (peak) of this process, in bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(key):
-            return 1024 * int(line.split()[1])
-
-
-def extra_memory(name, sizes, width, device):
-    """Peak of one step above what was there before it, in bytes."""
-    torch.set_num_threads(1)
-    ROWS[name]()((1, 3, 2, 5), 4, device)()  # libraries and what they set up
-    step = ROWS[name]()(sizes, width, device)
-    gc.collect()
-    if torch.device(device).type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        step()
-        return torch.cuda.max_memory_allocated() - before
-    Path("/proc/self/clear_refs").write_text("5")
-    before = resident("VmRSS")
-    step()
-    return resident("VmHWM") - before
+def make(name, *args):
+    return ROWS[name]()(*args)
 
 
 def table(names, sizes, width, device, rounds):
@@ -165,7 +128,7 @@ def table(names, sizes, width, device, rounds):
     for index in trange(rounds + 1, desc=str(sizes)):
         for name in names:
             # Made anew: two lattices of logits need not be there at a time.
-            step = ROWS[name]()(sizes, width, device)
+            step = make(name, sizes, width, device)
             spent[name].append(seconds(step, device))
             del step
             gc.collect()
@@ -175,12 +138,11 @@ def table(names, sizes, width, device, rounds):
     print(f"\n| {title} ({device}) | s | ratio | peak +MB | / logits |")
     print("|---|---:|---:|---:|---:|")
     first = None
-    spawn = multiprocessing.get_context("spawn")
     for name, values in spent.items():
         median = statistics.median(values[1:])  # the first round warms up
         first = first or median
-        with spawn.Pool(1) as pool:
-            extra = pool.apply(extra_memory, (name, sizes, width, device))
+        small = name, (1, 3, 2, 5), 4, device
+        extra = extra_memory(make, small, (name, sizes, width, device), device)
         print(
             f"| {name} | {median:.3f} | {median / first:.3f} | {extra / 1e6:.0f} |"
             f" {extra / logits:.3f} |",
