@@ -17,7 +17,22 @@ setup(
     long_description=(here / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    packages=find_packages(include=["espnet_lmkd", "espnet_lmkd.*"]),
+    packages=[
+        *find_packages(include=["espnet_lmkd", "espnet_lmkd.*"]),
+        "espnet_lmkd.egs2",  # what make_recipe copies
+        "espnet_lmkd.conf",
+    ],
+    package_dir={"espnet_lmkd.egs2": "egs2", "espnet_lmkd.conf": "conf"},
+    package_data={
+        "espnet_lmkd.egs2": [
+            "*/asr_kd1/*.sh",
+            "*/asr_kd1/README.md",
+            "*/asr_kd1/local/*.sh",
+            "*/asr_kd1/local/*.py",
+            "TEMPLATE/asr_kd1/scripts/*.sh",
+        ],
+        "espnet_lmkd.conf": ["**/*.yaml"],
+    },
     python_requires=">=3.11",
     install_requires=[
         "kaldiio>=2.18",

@@ -5,7 +5,9 @@ if [ -f "${LMKD_ROOT}/.venv/bin/activate" ] && [ -z "${VIRTUAL_ENV:-}" ]; then
     # shellcheck source=/dev/null
     . "${LMKD_ROOT}/.venv/bin/activate"
 fi
-export PYTHONPATH=${LMKD_ROOT}${PYTHONPATH:+:${PYTHONPATH}}
+if [ -d "${LMKD_ROOT}/espnet_lmkd" ]; then  # a checkout; elsewhere the pack is installed
+    export PYTHONPATH=${LMKD_ROOT}${PYTHONPATH:+:${PYTHONPATH}}
+fi
 export LC_ALL=C
 export PYTHONIOENCODING=UTF-8
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}

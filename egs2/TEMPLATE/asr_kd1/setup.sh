@@ -18,22 +18,6 @@ for file in asr_kd.sh cmd.sh path.sh scripts; do
     ln -s "${link}/${file}" "${directory}/${file}"
 done
 ln -s "$(realpath -s --relative-to "${directory}" "${template}/../../../conf")" "${directory}/conf"
-cat >"${directory}/run.sh" <<'EOF'
-#!/usr/bin/env bash
-set -euo pipefail
-
-./asr_kd.sh \
-    --train_set train --valid_set dev --test_sets "test" \
-    --asr_configs "conf/train_asr_ctc.yaml conf/train_asr_kd_ctc_interaed.yaml" \
-    "$@"
-EOF
-cat >"${directory}/local/data.sh" <<'EOF'
-#!/usr/bin/env bash
-# Write data/<set>/{wav.scp,text,utt2spk} for every set, and data/local/lm_train.txt:
-# sentences for the language model, none of them of dev or test.
-set -euo pipefail
-echo "local/data.sh: write your corpus's data directories here" >&2
-exit 1
-EOF
-chmod +x "${directory}/run.sh" "${directory}/local/data.sh"
+cp "${template}/run.sh" "${directory}/run.sh"
+cp "${template}/local/data.sh" "${directory}/local/data.sh"
 echo "Made ${directory}: now write ${directory}/local/data.sh and edit run.sh"
