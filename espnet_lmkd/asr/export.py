@@ -5,7 +5,6 @@ import contextlib
 import inspect
 import os
 import shutil
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Dict, Optional
 
@@ -17,37 +16,11 @@ from espnet2.main_funcs.pack_funcs import pack
 from espnet2.tasks.asr import ASRTask
 
 from espnet_lmkd.asr import warprnnt
+from espnet_lmkd.asr.model_card import model_card
 from espnet_lmkd.errors import InputError
 
 PREFIX = "lmkd_"
 STOCK_DECODERS = {"lmkd_bert_kd": "transformer"}
-CARD = """# Exported recogniser
-
-A plain ESPnet model, distilled with espnet_lmkd {version}, which it does not need.
-It was exported with ESPnet {espnet}; older ones may name parameters differently.
-
-    pip install "espnet>={espnet}"
-
-```python
-{before}import soundfile
-from espnet2.bin.asr_inference import Speech2Text
-
-speech2text = Speech2Text("config.yaml", "model.pth"{options})
-speech, rate = soundfile.read("speech.wav")
-result = speech2text(speech){index}
-print(result[0][0])
-```
-
-The paths in config.yaml are relative to this folder: run there, or give the packed
-.zip to ESPnet, which makes them absolute.
-"""
-# What the card says of a transducer: recognition does not need the loss.
-STAND_IN = """import sys, types
-
-# ESPnet's transducers import warprnnt_pytorch, for training only; PyPI has it not.
-sys.modules["warprnnt_pytorch"] = types.SimpleNamespace(RNNTLoss=lambda **conf: None)
-
-"""
 
 
 def default_model_file(exp: Path) -> Path:
@@ -155,15 +128,14 @@ def export_student(exp, model_file: Optional[str] = None, make_zip: bool = False
     Raises:
         InputError: the student needs this pack, or a file is missing.
     """
-    from espnet_lmkd import __version__
-
     exp = Path(exp)
     if not (exp / "config.yaml").is_file():
         raise InputError(f"{exp / 'config.yaml'}: no such file; train first (stage 11)")
     model_file = Path(model_file) if model_file else default_model_file(exp)
     if not model_file.is_file():
         raise InputError(f"{model_file}: no such checkpoint")
-    config = stock_config(yaml.safe_load((exp / "config.yaml").read_text()))
+    trained = yaml.safe_load((exp / "config.yaml").read_text(encoding="utf-8"))
+    config = stock_config(trained)
     state = torch.load(model_file, map_location="cpu", weights_only=True)
     state = {k: v for k, v in state.items() if not k.startswith("distillers.")}
 
@@ -174,19 +146,7 @@ def export_student(exp, model_file: Optional[str] = None, make_zip: bool = False
     torch.save(state, unfinished / "model.pth")
     text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
     (unfinished / "config.yaml").write_text(text, encoding="utf-8")
-    interctc = (config.get("encoder_conf") or {}).get("interctc_layer_idx")
-    before, options = "", ""
-    if config.get("decoder") == "transducer":
-        before, options = STAND_IN, ", beam_size=5"
-    elif config["model_conf"].get("ctc_weight", 0.5) == 1.0:
-        options = ", ctc_weight=1.0"
-    card = CARD.format(
-        version=__version__,
-        espnet=metadata.version("espnet"),
-        before=before,
-        options=options,
-        index="[0]  # [1] holds the intermediate layers' results" if interctc else "",
-    )
+    card = model_card(exp, trained, config)
     (unfinished / "README.md").write_text(card, encoding="utf-8")
     check_stock(unfinished)
     if make_zip:

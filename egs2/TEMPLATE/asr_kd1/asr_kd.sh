@@ -67,6 +67,7 @@ lm_config=conf/train_lm_transformer.yaml
 lm_inference_config=conf/decode_ctc_beam_lm.yaml
 upload_exp=         # stage 15: experiment to upload
 hf_repo=            # stage 15: user/name on the Hugging Face hub
+upload_opts=        # stage 15: --dry_run shows what would go
 # end of options
 
 . scripts/parse_options.sh  # --name value for each of the above
@@ -280,7 +281,8 @@ fi
 if run_stage 15 "${skip_upload}"; then
     log "Stage 15: upload to the Hugging Face hub: ${hf_repo}"
     [ -n "${hf_repo}" ] && [ -n "${upload_exp}" ] || die "stage 15 needs --hf_repo user/name and --upload_exp exp/asr_..."
-    hf upload "${hf_repo}" "${upload_exp}/exported"
+    # shellcheck disable=SC2086
+    ${python} -m espnet_lmkd.bin.upload_model --exported "${upload_exp}/exported" --repo "${hf_repo}" ${upload_opts}
 fi
 
 if run_stage 16 "${skip_eval}"; then

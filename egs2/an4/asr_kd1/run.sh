@@ -13,5 +13,7 @@ set -euo pipefail
     --control_config conf/an4/train_asr_kd_ctc_interaed.yaml \
     --seeds "1 2 3" \
     --asr_args "--max_epoch 25 --keep_nbest_models 5 --scheduler_conf warmup_steps_list=[0,300,1900]" \
+    --use_lm true \
+    --lm_config conf/an4/train_lm_transformer.yaml \
     --train_nj 2 \
     "$@"
