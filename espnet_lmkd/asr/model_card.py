@@ -82,9 +82,10 @@ def _learnt(config: Dict[str, Any]) -> str:
         manifest = read_manifest(store)
         teacher = manifest["teacher"]
         lines.append(
-            f"- {', '.join(manifest['targets'])} of {teacher['id']}, revision "
-            f"{teacher['revision'] or 'local'}, weights {teacher['weights_sha256'][:16]}"
-            + (", shuffled across utterances" if manifest["shuffled_seed"] else "")
+            f"- {', '.join(manifest['targets'])} of {teacher['id']}, "
+            f"revision {teacher['revision'] or 'local'}, "
+            f"weights {teacher['weights_sha256'][:16]}"
+            + ("" if manifest["shuffled_seed"] is None else ", shuffled")
         )
     if not lines:
         return ""
