@@ -1,8 +1,26 @@
 """A checkpoint is what its configuration says."""
 
+import pickle
+from typing import Dict
+
 import torch
 
 from espnet_lmkd.errors import InputError
+
+
+def read_checkpoint(path) -> Dict[str, torch.Tensor]:
+    """Read a checkpoint; do so before ESPnet, which may unpickle whatever comes.
+
+    Raises:
+        InputError: it holds more than tensors.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise InputError(
+            f"{path} is no checkpoint of tensors alone and is not loaded: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
 
 
 def check_checkpoint(model: torch.nn.Module, path, prefix: str = "") -> None:
@@ -15,7 +33,7 @@ def check_checkpoint(model: torch.nn.Module, path, prefix: str = "") -> None:
         path: checkpoint.
         prefix: of the names in the checkpoint.
     """
-    stored = torch.load(path, map_location="cpu", weights_only=True)
+    stored = read_checkpoint(path)
     stored = {name.removeprefix(prefix): value for name, value in stored.items()}
     missing, unknown = model.load_state_dict(stored, strict=False)
     if missing or unknown:

@@ -16,7 +16,7 @@ from humanfriendly import parse_size
 from tqdm import tqdm
 
 import espnet_lmkd.asr.task  # noqa: F401  models of this pack load by name
-from espnet_lmkd.asr.checkpoint import check_checkpoint
+from espnet_lmkd.asr.checkpoint import check_checkpoint, read_checkpoint
 from espnet_lmkd.asr.compat import TooShortUttError
 from espnet_lmkd.asr.ctc_greedy import ctc_greedy
 from espnet_lmkd.asr.inputs import Inputs, read_input, read_inputs
@@ -77,6 +77,8 @@ class Recogniser:
         for path in files:
             if not Path(path).is_file():
                 raise InputError(f"{path}: no such file; train the model first")
+        for path in files[1::2]:
+            read_checkpoint(path)
         self.options, self.device = options, device
         if options.with_lm:
             lm_conf = yaml.safe_load(Path(lm_train_config).read_text())
@@ -122,7 +124,8 @@ class Recogniser:
         """Recognise (N,) samples or (T, E) features, or raise `TooShortUttError`."""
         self._check_length(speech)
         if self.options.search == "ctc_greedy":
-            speech = torch.as_tensor(speech, device=self.device)
+            # A copy: ESPnet normalises features in place.
+            speech = torch.tensor(speech, device=self.device)
             return self._hypothesis(*ctc_greedy(self.model, speech))
         if self.options.search == "cif_parallel":
             states = self._encode(speech)
@@ -173,7 +176,7 @@ class Recogniser:
     @torch.no_grad()
     def _encode(self, speech) -> torch.Tensor:
         """Encode one utterance alone, whose frames then know no padding."""
-        speech = torch.as_tensor(speech, device=self.device)
+        speech = torch.tensor(speech, device=self.device)
         lengths = torch.tensor([len(speech)], device=self.device)
         encoder_out, _ = self.model.encode(speech[None], lengths)
         if isinstance(encoder_out, tuple):  # with the intermediate outputs of InterCTC
@@ -225,7 +228,9 @@ def decode_set(
     done = {
         "options": dataclasses.asdict(recogniser.options),
         "files": {str(p): version(p) for p in recogniser.files},
-        "inputs": hashlib.sha256(json.dumps(inputs.files).encode()).hexdigest(),
+        "inputs": hashlib.sha256(
+            json.dumps([[u, p, version(p)] for u, p in inputs.files.items()]).encode()
+        ).hexdigest(),
     }
     report = output_dir / "rtf.json"
     if report.is_file() and json.loads(report.read_text()).get("decoded") == done:

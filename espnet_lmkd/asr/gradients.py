@@ -9,6 +9,7 @@ import torch
 from espnet2.train.distributed_utils import DistributedOption
 from tqdm import tqdm
 
+from espnet_lmkd.asr.checkpoint import read_checkpoint
 from espnet_lmkd.asr.export import default_model_file
 from espnet_lmkd.asr.model import LMKDASRModel
 from espnet_lmkd.asr.task import ASRKDTask
@@ -70,6 +71,7 @@ def gradient_report(exp, model_file: Optional[str] = None, num_batches: int = 20
     """
     exp = Path(exp)
     model_file = model_file or default_model_file(exp)
+    read_checkpoint(model_file)
     model, args = ASRKDTask.build_model_from_file(exp / "config.yaml", str(model_file))
     if not getattr(model, "distillers", None):
         raise InputError(f"{exp}: a student with distillers was wanted, it has none")

@@ -93,7 +93,8 @@ class LiveTeacher:
             self.model = self._load(token_list)
         model = self.model.to(speech.device)
         with torch.autocast(speech.device.type, enabled=False):
-            encoder_out, lengths = model.encode(speech, speech_lengths)
+            # A copy: ESPnet normalises features in place.
+            encoder_out, lengths = model.encode(speech.clone(), speech_lengths)
             if isinstance(encoder_out, tuple):  # with the outputs of InterCTC
                 encoder_out = encoder_out[0]
             labels_in, labels, frames, label_lengths = get_transducer_task_io(

@@ -55,6 +55,11 @@ class PooledConformerEncoder(ConformerEncoder):
             )
         if kwargs.get("rel_pos_type") != "latest":
             raise InputError("lmkd_pooled_conformer: rel_pos_type: latest was wanted")
+        if kwargs.get("layer_drop_rate"):
+            raise InputError(
+                "lmkd_pooled_conformer: layer_drop_rate would drop poolings with their "
+                "layers; leave it out"
+            )
         for layer in pool_layers:
             self.encoders[layer].register_forward_pre_hook(_pool)
 

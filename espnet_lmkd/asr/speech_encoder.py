@@ -63,6 +63,9 @@ class SpeechEncoder(AbsEncoder):
                 parameter.requires_grad_(False)
             if name == "masked_spec_embed":  # never used: DDP would wait for it
                 parameter.requires_grad_(False)
+        front = getattr(encoder, "feature_extractor", None)
+        if freeze == "front" and front is not None:
+            front._freeze_parameters()  # or transformers differentiates its input
         self.mix = None
         if layer_mix:
             self.mix = torch.nn.Parameter(torch.zeros(self.pretrained.num_layers + 1))

@@ -5,6 +5,7 @@ that import the task anew.
 """
 
 import argparse
+import hashlib
 from pathlib import Path
 from typing import List, Optional, Sequence, Tuple
 
@@ -75,6 +76,9 @@ class ASRKDTask(espnet_asr.ASRTask):
             help="Folders written by extract_targets for the training set; stand for "
             "one --train_data_path_and_name_and_type a target of the distillers",
         )
+        parser.add_argument(
+            "--data_digest", default=None, help="training writes it to config.yaml"
+        )
         parser.epilog = (
             "model_conf.distillers takes a list of {type, name, weight, conf} with the "
             f"types {registry.names()} or a dotted path."
@@ -94,6 +98,11 @@ class ASRKDTask(espnet_asr.ASRTask):
             )
         model = super().build_model(args)
         if isinstance(model.encoder, SpeechEncoder):
+            if args.normalize is not None:
+                raise InputError(
+                    f"normalize: {args.normalize} would change the waveform that "
+                    "lmkd_speech was pretrained on; set normalize: null"
+                )
             args.encoder_conf["config"] = model.encoder.config()
         if isinstance(model.decoder, SpeechPromptDecoder):
             args.decoder_conf["config"] = model.decoder.config()
@@ -117,6 +126,7 @@ class ASRKDTask(espnet_asr.ASRTask):
         if not (args.print_config or args.dry_run or args.collect_stats):
             add_targets(args)
             complete_distillers(args)
+            args.data_digest = data_digest(args)
             check_targets(args)
             check_resume(args)
         super().main(args=args)
@@ -135,10 +145,13 @@ def add_targets(args: argparse.Namespace) -> None:
     if args.target_store is None:
         return
     given = {name for _, name, _ in args.train_data_path_and_name_and_type}
-    for name in needed_targets(args):
-        if name not in given:
-            path = _find_target(args.target_store, name)
-            args.train_data_path_and_name_and_type.append((path, name, LOADER))
+    wanted = [name for name in needed_targets(args) if name not in given]
+    found = {name: _find_target(args.target_store, name) for name in wanted}
+    for name, store in found.items():
+        triple = (f"{store}/{name}.scp", name, LOADER)
+        args.train_data_path_and_name_and_type.append(triple)
+    # A store that nobody reads does not make another training.
+    args.target_store = sorted(set(found.values())) or None
 
 
 def _find_target(stores: Sequence[str], name: str) -> str:
@@ -148,7 +161,7 @@ def _find_target(stores: Sequence[str], name: str) -> str:
             f"the distillers need the target {name}, which {len(holding)} of the "
             f"stores {list(stores)} hold; one of them must (stage 7: --targets)"
         )
-    return f"{holding[0]}/{name}.scp"
+    return holding[0]
 
 
 def complete_distillers(args: argparse.Namespace) -> None:
@@ -171,6 +184,19 @@ def complete_distillers(args: argparse.Namespace) -> None:
                     f"distiller {entry['type']!r}: {key} is {conf[key]}, but the store "
                     f"{Path(scp).parent} has {value}; leave the option out"
                 )
+
+
+def data_digest(args: argparse.Namespace) -> str:
+    """Return a hash of what is trained and validated on: tables, text and stores."""
+    digest = hashlib.sha256()
+    triples = [
+        *args.train_data_path_and_name_and_type,
+        *args.valid_data_path_and_name_and_type,
+    ]
+    for path, _, kind in triples:
+        path = Path(path).parent / "manifest.json" if kind == LOADER else Path(path)
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def check_targets(args: argparse.Namespace) -> None:
@@ -208,10 +234,11 @@ def check_targets(args: argparse.Namespace) -> None:
 
 # What makes a training another one; max_epoch may grow and machines may change.
 IDENTITY = """
-seed token_type target_store model model_conf frontend frontend_conf specaug
+seed token_type data_digest model model_conf frontend frontend_conf specaug
 specaug_conf normalize preencoder preencoder_conf encoder encoder_conf decoder
 decoder_conf ctc_conf optim optim_conf scheduler scheduler_conf batch_type batch_size
-batch_bins accum_grad grad_clip init init_param use_amp
+batch_bins accum_grad grad_clip init init_param use_amp joint_net_conf freeze_param
+best_model_criterion keep_nbest_models num_iters_per_epoch
 """.split()
 
 

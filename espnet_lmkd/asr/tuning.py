@@ -68,7 +68,7 @@ def tune(
     Raises:
         InputError: the search is greedy and has nothing to tune.
     """
-    if options.search in ("ctc_greedy", "speech_prompt"):
+    if options.search in ("ctc_greedy", "cif_parallel", "speech_prompt"):
         raise InputError(f"{options.search} has no weights to tune; give search: beam")
     if options.search == "transducer":
         grid = dict(grid, penalty=[0.0])
@@ -116,7 +116,7 @@ def tune_once(output_dir, model_files, options, grid, data_dir, num_utts=None) -
     done = {
         "options": dataclasses.asdict(options),
         "grid": grid,
-        "data": [str(data_dir), num_utts],
+        "data": [str(data_dir), version(Path(data_dir) / "text"), num_utts],
         "files": {
             str(path): version(path)
             for name, path in model_files.items()

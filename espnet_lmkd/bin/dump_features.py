@@ -106,7 +106,8 @@ def main(cmd=None):
                 f"utterance '{utterance}': {wav} has {rate} Hz, {SAMPLE_RATE} was"
                 " wanted; run stage 3 with --fs 16000"
             )
-        if not path.is_file():
+        older = path.is_file() and path.stat().st_mtime < Path(wav).stat().st_mtime
+        if older or not path.is_file():
             unfinished = path.with_suffix(".tmp")
             with unfinished.open("wb") as file:
                 np.save(file, encode(encoder, speech, args.stack, device))

@@ -40,6 +40,7 @@ def main(cmd=None):
     from espnet_lmkd.asr.inputs import read_input, read_inputs
     from espnet_lmkd.asr.timestamps import align_tokens, in_seconds, join_words
     from espnet_lmkd.data.directory import read_table, write_lines
+    from espnet_lmkd.scoring.counts import read_hypotheses
     from espnet_lmkd.scoring.firing import draw_firing
 
     device = "cuda" if args.ngpu else "cpu"
@@ -50,7 +51,7 @@ def main(cmd=None):
     tokenizer = recogniser.speech2text.tokenizer
     inputs, out = read_inputs(args.data_dir), Path(args.out)
     if args.decode_dir:
-        table = read_table(Path(args.decode_dir, "token_int"))
+        table = read_hypotheses(Path(args.decode_dir, "token_int"))
         ids_of = {u: [int(i) for i in ids.split()] for u, ids in table.items()}
     else:
         texts = read_table(Path(args.data_dir, "text"))
@@ -66,7 +67,7 @@ def main(cmd=None):
         ids = ids_of[utterance]
         if not ids:
             continue
-        data = torch.as_tensor(speech, device=device)
+        data = torch.tensor(speech, device=device)
         try:
             alignment = align_tokens(recogniser.model, data, ids, args.method)
         except InputError as error:

@@ -58,7 +58,8 @@ def _cos(frames, projection, labels, targets):
     product = product + (labels * targets).sum(2).unsqueeze(1)
     least = torch.finfo(frames.dtype).eps  # a gradient that stays finite at a sum of 0
     norms = _square(frames, projection, labels).clamp(min=least).sqrt()
-    return 1 - product / (norms * targets.norm(dim=2).unsqueeze(1) + least)
+    cosines = product / (norms * targets.norm(dim=2).unsqueeze(1) + least)
+    return (1 - cosines).clamp(min=0.0)
 
 
 def _l1(frames, projection, labels, targets):

@@ -27,16 +27,17 @@ HEADER = (
 def _scores(runs: List[Run], test_set: str, kind: str) -> Dict[str, Any]:
     """Return (S, N) errors and (N,) lengths and speakers of a system's runs."""
     scored = [run.scores(test_set, kind) for run in runs]
-    names = [[utt.utterance for utt in utts] for utts in scored]
+    names = [[(utt.utterance, utt.counts.length) for utt in utts] for utts in scored]
     for run, other in zip(runs[1:], names[1:]):
         if other != names[0]:
             raise InputError(
-                f"{run.exp / run.decode / test_set}: other utterances than in "
-                f"{runs[0].exp / runs[0].decode / test_set}; decode the same set"
+                f"{run.exp / run.decode / test_set}: other utterances or references "
+                f"than in {runs[0].exp / runs[0].decode / test_set}; decode and score "
+                "the same set"
             )
     return {
         "where": runs[0].exp / runs[0].decode / test_set,
-        "utterances": names[0],
+        "utterances": names[0],  # and the lengths of their references
         "errors": np.array([[utt.counts.errors for utt in utts] for utts in scored]),
         "lengths": np.array([utt.counts.length for utt in scored[0]]),
         "speakers": [utt.speaker for utt in scored[0]],
@@ -76,8 +77,8 @@ def compare_set(
         scores = _scores(runs, test_set, "wer")
         if scores["utterances"] != base["utterances"]:
             raise InputError(
-                f"{scores['where']}: other utterances than the baseline's in "
-                f"{base['where']}; decode the same set"
+                f"{scores['where']}: other utterances or references than the "
+                f"baseline's in {base['where']}; decode and score the same set"
             )
         same_models = [r.exp for r in runs] == [r.exp for r in systems[baseline]]
         change = relative_change(

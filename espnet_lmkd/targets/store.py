@@ -1,7 +1,6 @@
 """Reading a target store: `manifest.json`, `<name>.scp` and `<name>.<shard>.ark`."""
 
 import json
-import os
 import re
 import struct
 from collections.abc import Mapping
@@ -85,7 +84,7 @@ class TargetReader(Mapping):
 
         self._shards = self._check_shards(manifest)
         self.places = self._read_scp(scp_path)
-        self._files, self._pid, self._scales = {}, None, {}
+        self._scales = {}
 
     def __getitem__(self, utterance):
         key = self._resolve(utterance)
@@ -116,10 +115,6 @@ class TargetReader(Mapping):
 
     def __len__(self):
         return len(self.places) + len(self.dropped)
-
-    def __getstate__(self):
-        # Open files stay here: a spawned worker opens its own.
-        return {**self.__dict__, "_files": {}, "_pid": None}
 
     def _resolve(self, utterance):
         if utterance in self.places or TARGETS[self.name].side == "frame":
@@ -154,22 +149,17 @@ class TargetReader(Mapping):
         return entries
 
     def _read(self, file, offset, dtype, rank):
-        # A forked worker would share the file position of its parent.
-        if self._pid != os.getpid():
-            self._files, self._pid = {}, os.getpid()
-        if file not in self._files:
-            self._files[file] = open(self.store / file, "rb")
-        handle = self._files[file]
-
-        handle.seek(offset)
-        # kaldiio also unpickles: whatever is not plain NumPy stays undecoded.
-        if handle.read(3) != b"NPY":
-            raise self._corrupt(file, offset, "no NumPy array begins there")
-        handle.seek(offset)
-        try:
-            array = kaldiio.matio.read_kaldi(handle)
-        except (ValueError, EOFError, OSError, struct.error) as error:
-            raise self._corrupt(file, offset, error) from error
+        # Opened anew: a large store has more shards than a process may hold open.
+        with open(self.store / file, "rb") as handle:
+            handle.seek(offset)
+            # kaldiio also unpickles: whatever is not plain NumPy stays undecoded.
+            if handle.read(3) != b"NPY":
+                raise self._corrupt(file, offset, "no NumPy array begins there")
+            handle.seek(offset)
+            try:
+                array = kaldiio.matio.read_kaldi(handle)
+            except (ValueError, EOFError, OSError, struct.error) as error:
+                raise self._corrupt(file, offset, error) from error
         wanted = (np.dtype(dtype), rank, (self.dim,))
         # A zip archive would decode to something that is no array.
         if not isinstance(array, np.ndarray) or wanted != (

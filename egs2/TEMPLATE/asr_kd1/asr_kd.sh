@@ -83,6 +83,9 @@ add_vocab_size() {  # ESPnet wants "length,vocabulary" of each text
         awk -v v="$(wc -l <"${token_list}")" '{print $0 "," v}' "${shape}" >"${shape}.${token_type}"
     done
 }
+normalization_of() {  # a pretrained encoder reads speech as it is
+    grep -q '^encoder: lmkd_speech' "$1" || echo "--normalize global_mvn --normalize_conf stats_file=${stats_dir}/train/feats_stats.npz"
+}
 run_stage() { [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ] && [ "$2" != true ]; }
 
 feats_tag=raw speech=wav.scp,speech,sound
@@ -200,6 +203,11 @@ fi
 
 if "${use_lm}" && run_stage 9 "${skip_train}"; then
     log "Stage 9: LM -> ${lm_exp}"
+    mkdir -p "${lm_exp}"
+    given=$(cat "${lm_config}" "${lm_stats}/train.txt" "${token_list}" | sha256sum)
+    [ ! -f "${lm_exp}/given" ] || [ "$(<"${lm_exp}/given")" = "${given}" ] \
+        || die "${lm_exp} holds an LM of another configuration, text or tokens; remove it"
+    echo "${given}" >"${lm_exp}/given"
     ${cuda_cmd} --gpu "${ngpu}" "${lm_exp}/train.log" ${python} -m espnet2.bin.lm_train "${lm_opts[@]}" \
         --train_shape_file "${lm_stats}/train/text_shape.${token_type}" \
         --valid_shape_file "${lm_stats}/valid/text_shape.${token_type}" \
@@ -219,14 +227,14 @@ if run_stage 11 "${skip_train}"; then
     for index in "${!exps[@]}"; do
         exp=${exps[index]}
         log "  ${exp} (log: ${exp}/train.log)"
-        # shellcheck disable=SC2086
+        # shellcheck disable=SC2046,SC2086
         ${cuda_cmd} --gpu "${ngpu}" "${exp}/train.log" ${python} -m espnet_lmkd.bin.asr_kd_train \
             --config "${configs[index]}" --seed "${exp_seeds[index]}" "${asr_data_opts[@]}" ${stores[index]:+--target_store ${stores[index]}} \
             --train_shape_file "${stats_dir}/train/speech_shape" \
             --train_shape_file "${stats_dir}/train/text_shape.${token_type}" \
             --valid_shape_file "${stats_dir}/valid/speech_shape" \
             --valid_shape_file "${stats_dir}/valid/text_shape.${token_type}" \
-            --normalize global_mvn --normalize_conf "stats_file=${stats_dir}/train/feats_stats.npz" \
+            $(normalization_of "${configs[index]}") \
             --multiprocessing_distributed "$([ "${ngpu}" -gt 1 ] && echo true || echo false)" --resume true --fold_length 80000 --fold_length 150 --output_dir "${exp}" ${asr_args} &
         started
     done

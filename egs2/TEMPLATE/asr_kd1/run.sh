@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 set -euo pipefail
+cd "$(dirname "$0")"
 
 ./asr_kd.sh \
     --train_set train --valid_set dev --test_sets "test" \

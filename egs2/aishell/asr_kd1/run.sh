@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # 178 h of read Mandarin: CIF recognisers and what a Chinese BERT tells them.
 set -euo pipefail
+cd "$(dirname "$0")"
 
 ./asr_kd.sh \
     --lang zh \

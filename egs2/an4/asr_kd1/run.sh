@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # 0.6 h of spelled names and numbers: a smoke table, 117 test utterances resolve little.
 set -euo pipefail
+cd "$(dirname "$0")"
 
 ./asr_kd.sh \
     --lang en \

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sentences of a grammar spoken by espeak-ng: needs no download; the demo of the README.
 set -euo pipefail
+cd "$(dirname "$0")"
 
 ./asr_kd.sh \
     --lang en \

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # 8 utterances of real speech: does every stage run? The numbers mean nothing.
 set -euo pipefail
+cd "$(dirname "$0")"
 
 ./asr_kd.sh \
     --lang en \

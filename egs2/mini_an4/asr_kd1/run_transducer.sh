@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A transducer teacher, and a student that learns its path, also where it transcribes: does every stage run?
 set -euo pipefail
+cd "$(dirname "$0")"
 
 teacher=exp/asr_rnnt_raw_en_char_nodev_seed1/valid.cer_ctc.ave.pth
 common=(

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # 5 h of read books: baseline, method D on the final layer, on all, and its two controls.
 set -euo pipefail
+cd "$(dirname "$0")"
 
 ./asr_kd.sh \
     --lang en \

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # CIF recognisers on a frozen Whisper encoder's outputs, and what a BERT tells them (method B).
 set -euo pipefail
+cd "$(dirname "$0")"
 
 ./asr_kd.sh \
     --lang en \

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # 5 h of read books on the outputs of a frozen Whisper encoder: the experiment for a CPU.
 set -euo pipefail
+cd "$(dirname "$0")"
 
 ./asr_kd.sh \
     --lang en \

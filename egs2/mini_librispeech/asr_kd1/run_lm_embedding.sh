@@ -4,6 +4,7 @@
 #   PERCENT=30 ./run_lm_embedding.sh   # 1.4 h
 #   PERCENT=10 ./run_lm_embedding.sh   # half an hour
 set -euo pipefail
+cd "$(dirname "$0")"
 
 percent=${PERCENT:-}
 case ${percent} in  # fewer transcripts: a smaller vocabulary and more epochs of fewer steps

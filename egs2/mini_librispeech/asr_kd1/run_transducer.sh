@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Method E on the outputs of a frozen Whisper encoder: a transducer teacher, then students a tenth of its size.
 #   ./run_transducer.sh              # 5 h of transcripts
-#   PERCENT=21 ./run_transducer.sh   # 1 h; the teacher decodes all other audio for the students
+#   PERCENT=21 ./run_transducer.sh   # 1 h; the teacher decodes the other hours for the students
+#   PERCENT=21 ./run_transducer.sh --unlabelled_sets "rest_21 unlabelled"   # and train-clean-extra, where it is
 # Options are those of asr_kd.sh. A teacher that is there is not trained again, and students begin at stage 7.
 set -euo pipefail
+cd "$(dirname "$0")"
 
 encoder=${SPEECH_ENCODER:-openai/whisper-base.en}  # folder or hub id
 percent=${PERCENT:-}
@@ -20,7 +22,7 @@ common=(
 [ -z "${percent}" ] || common+=(
     --local_data_opts "--train_percents ${percent}"
     --lm_train_text "data/local/lm_train_${percent}.txt"
-    --unlabelled_sets "rest_${percent} unlabelled"
+    --unlabelled_sets "rest_${percent}"
 )
 
 [ -f "${teacher}" ] || ./asr_kd.sh "${common[@]}" "$@" --stage 1 --stop_stage 13 --seeds 1 --control_config "" \

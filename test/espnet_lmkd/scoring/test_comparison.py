@@ -132,7 +132,7 @@ def test_command_refuses_other_utterances(experiments, capsys):
     arguments = ["--decode", "greedy", "--test_sets", "test", "--exp", *specs]
     with pytest.raises(SystemExit):
         compare.main(arguments)
-    assert "other utterances than the baseline's" in capsys.readouterr().err
+    assert "other utterances or references" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         compare.main([*arguments, "--baseline", "nobody"])
     assert "choose from ['base', 'kd']" in capsys.readouterr().err

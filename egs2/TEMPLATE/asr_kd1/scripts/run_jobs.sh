@@ -4,17 +4,19 @@
 set -euo pipefail
 
 help_message="Usage: $0 [--max-jobs-run N] [--gpu N] [JOB=first:last] <log-file> <command> [args ...]
-JOB in the log file and the arguments stands for the job's number. --gpu is for clusters.
+JOB in the log file and the arguments stands for the job's number. --gpu is for clusters; here each of
+several jobs with --gpu 1 gets one of the machine's (or of CUDA_VISIBLE_DEVICES).
 The log of an earlier run is kept as <log>.1.log, .2.log, ..."
 
 max_jobs_run=0
+gpu=0
 name=
 first=1
 last=1
 while [ $# -gt 0 ]; do
     case "$1" in
         --max-jobs-run) max_jobs_run=$2; shift 2 ;;
-        --gpu) shift 2 ;;
+        --gpu) gpu=$2; shift 2 ;;
         --help | -h) echo "${help_message}"; exit 0 ;;
         -*) echo "$0: unknown option $1" >&2; exit 2 ;;
         *=*:*)
@@ -42,6 +44,11 @@ run_one() {
     if [ -n "${name}" ]; then
         log_file=${log_file//${name}/${job}}
         arguments=("${arguments[@]//${name}/${job}}")
+    fi
+    if [ "${gpu}" -eq 1 ] && [ "${last}" -gt "${first}" ]; then
+        local devices
+        IFS=, read -r -a devices <<<"${CUDA_VISIBLE_DEVICES:-$(seq -s , 0 $((last - first)))}"
+        export CUDA_VISIBLE_DEVICES=${devices[$(((job - first) % ${#devices[@]}))]}
     fi
     mkdir -p "$(dirname "${log_file}")"
     if [ -f "${log_file}" ]; then

@@ -22,12 +22,15 @@ config, lr_factors, weight_factors = sys.argv[1:]
 for lr, weight in product(lr_factors.split(), weight_factors.split()):
     conf = yaml.safe_load(Path(config).read_text())
     conf["optim_conf"]["lr"] *= float(lr)
-    rates = conf["scheduler_conf"].get("warmup_lr_list", [])
+    rates = conf.get("scheduler_conf", {}).get("warmup_lr_list", [])
     if rates:
         conf["scheduler_conf"]["warmup_lr_list"] = [float(lr) * x for x in rates]
     distillers = conf["model_conf"].get("distillers", [])
     for distiller in distillers:
-        distiller["weight"] = float(weight) * distiller.get("weight", 1.0)
+        given = distiller.get("weight", 1.0)
+        if isinstance(given, dict):  # a ramp
+            given = {**given, **{k: float(weight) * given[k] for k in ("start", "end")}}
+        distiller["weight"] = given if isinstance(given, dict) else float(weight) * given
     name = f"{Path(config).stem}_lr{lr}" + (f"_weight{weight}" if distillers else "")
     path = Path("exp/search", f"{name}.yaml")
     path.parent.mkdir(parents=True, exist_ok=True)
