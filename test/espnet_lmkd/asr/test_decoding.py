@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,10 @@ def test_command_decodes_and_resumes(world, tmp_path, caplog):
     (out / "text").write_text("kept")
     asr_inference.main(arguments(world, tmp_path))
     assert (out / "text").read_text() == "kept"
+    path = world / "s1-a.wav"  # the same name, other audio: nothing old is kept
+    os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns + 1))
+    asr_inference.main(arguments(world, tmp_path))
+    assert (out / "text").read_text().splitlines() == lines
     asr_inference.main(arguments(world, tmp_path, "--num_utts", "2"))
     assert [line.split()[0] for line in (out / "score").open()] == ["s1-a", "s2-c"]
 
@@ -211,3 +216,19 @@ def test_configurations_of_the_pack_are_read():
     searches = {path.stem: SearchOptions.from_yaml(path).search for path in configs}
     assert searches["decode_ctc_greedy"] == "ctc_greedy"
     assert searches["decode_ctc_beam_lm"] == searches["decode_att"] == "beam"
+
+
+class _Malicious:
+    def __reduce__(self):
+        return (print, ("ran",))
+
+
+def test_a_checkpoint_is_never_unpickled(world, tmp_path, capsys):
+    given = files(world)
+    path = tmp_path / "model.pth"
+    torch.save({"weights": _Malicious()}, path)
+    from espnet_lmkd.asr.decoding import Recogniser, SearchOptions
+
+    with pytest.raises(InputError, match="model.pth is no checkpoint of tensors"):
+        Recogniser(given["train_config"], path, SearchOptions())
+    assert "ran" not in capsys.readouterr().out

@@ -63,6 +63,19 @@ def test_what_it_says_is_the_stock_models(build_model, teacher, batch, nodes, cl
         torch.testing.assert_close(log_probs.data[b, :count][valid], picked[valid])
 
 
+def test_the_students_features_stay_as_they_are(build_model, teacher, batch, tmp_path):
+    """ESPnet normalises in place what it is given."""
+    config = yaml.safe_load(open(teacher[0]["asr_train_config"]))
+    config["normalize"], config["normalize_conf"] = "utterance_mvn", {}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    options = {**teacher[0], "asr_train_config": str(tmp_path / "config.yaml")}
+    student = make(build_model, (options,))
+    arguments = [batch[name] for name in ("speech", "speech_lengths", "text")]
+    before = batch["speech"].clone()
+    student.live_teacher(*arguments, student.token_list)
+    assert torch.equal(batch["speech"], before)
+
+
 def test_it_leaves_no_trace_in_the_student(build_model, teacher, batch):
     student = make(build_model, teacher)
     before = list(student.state_dict()), sum(1 for _ in student.modules())

@@ -1,5 +1,6 @@
 """What importing the task adds to ESPnet, and what training refuses to start on."""
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -207,7 +208,32 @@ def test_resuming_with_other_options_is_refused(recipe):
     (folder / "checkpoint.pth").touch()
     args.max_epoch += 1
     check_resume(args)
+    with pytest.raises(InputError, match="with other data_digest"):
+        check_resume(argparse.Namespace(**{**vars(args), "data_digest": "x"}))
     args.model_conf = dict(args.model_conf, interctc_weight=0.5)
     args.seed = 4
     with pytest.raises(InputError, match="with other seed, model_conf; remove"):
         check_resume(args)
+
+
+def test_a_digest_knows_text_and_stores(recipe):
+    from espnet_lmkd.asr.task import add_targets, data_digest
+
+    (recipe / "wav.scp").write_text("a a.wav\n")
+    args = arguments(recipe)
+    add_targets(args)
+    found = {data_digest(args)}
+    for path in (recipe / "text", recipe / "store" / "manifest.json"):
+        path.write_text(path.read_text() + " ")
+        found.add(data_digest(args))
+    assert len(found) == 3
+
+
+def test_a_store_that_nobody_reads_is_left_out(recipe):
+    from espnet_lmkd.asr.task import add_targets
+
+    args = arguments(recipe)
+    args.model_conf = dict(ctc_weight=1.0)
+    add_targets(args)
+    assert args.target_store is None
+    assert len(args.train_data_path_and_name_and_type) == 2

@@ -59,6 +59,16 @@ def test_sums_of_zero_and_exact_hits_have_finite_gradients(distance):
     assert a.grad.isfinite().all() and b.grad.isfinite().all()
 
 
+def test_costs_are_never_below_zero():
+    # The expected cost of paths takes their logarithm.
+    e = torch.nn.functional.normalize(inputs()[3].detach(), dim=2)
+    for scale in (1.0, 3.0, 1e3):
+        zero = torch.zeros(2, 4, 768)
+        for distance in DENSE:
+            found = pairwise_distances(zero, torch.eye(768), scale * e, e, distance)
+            assert (found >= 0).all()
+
+
 def test_chunks_change_nothing(monkeypatch):
     whole = pairwise_distances(*inputs(), "l1")
     monkeypatch.setattr("espnet_lmkd.losses.pairwise.AT_ONCE", 1)
