@@ -36,6 +36,7 @@ def run_data_sh(corpus, folder, *options, **variables):
         "AN4",
         "MINI_AN4",
         "AISHELL",
+        "LIBRISPEECH",
     )
     environment = {k: v for k, v in os.environ.items() if k not in unset}
     python = os.path.dirname(sys.executable)

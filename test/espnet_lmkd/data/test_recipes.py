@@ -128,6 +128,31 @@ def test_librispeech_says_what_is_wrong(libri, tmp_path):
     assert "MINI_LIBRISPEECH=/nowhere: a folder with train-clean-5" in fail(nowhere)
 
 
+@pytest.mark.parametrize("recipe", ["librispeech_100", "librispeech"])
+def test_librispeech_of_hundreds_of_hours(recipe, tmp_path):
+    corpus, lm = tmp_path / "LibriSpeech", tmp_path / "lm.txt"
+    parts = ["train-clean-100", "train-other-500"]
+    parts += ["dev-clean", "dev-other", "test-clean", "test-other"]
+    for index, part in enumerate(parts):
+        write_libri(corpus, part, f"{index}", "1", [f"SAID IN {part.upper()}"])
+    lm.write_text("SAID IN TEST-CLEAN\nNEW\nSAID IN TRAIN-OTHER-500\n", "utf-8")
+    options = ["--train_parts", parts[0], "--unlabelled_parts", parts[1]]
+    variables = {"LIBRISPEECH": corpus, "LIBRISPEECH_LM_TEXT": lm}
+    succeed(run_data_sh(recipe, tmp_path, *options, **variables))
+    data = tmp_path / "data"
+    texts = {path.parent.name: read_table(path) for path in data.glob("*/text")}
+    assert list(texts.pop("train").values()) == ["SAID IN TRAIN-CLEAN-100"]
+    assert len(texts.pop("dev")) == 2 and list(texts.pop("unlabelled")) == ["1-1-0000"]
+    assert set(texts) == {"dev_clean", "dev_other", "test_clean", "test_other"}
+    sentences = (data / "local" / "lm_train.txt").read_text("utf-8").splitlines()
+    assert sorted(sentences) == ["NEW", "SAID IN TRAIN-CLEAN-100"]
+    missing = run_data_sh(
+        recipe, tmp_path, "--train_parts", "train-clean-360", **variables
+    )
+    assert "train-clean-360 is missing" in fail(missing)
+    assert "LIBRISPEECH is empty" in fail(run_data_sh(recipe, tmp_path, *options))
+
+
 TRAIN = {
     f"an{i}-{sex}{a}-b": f"WORD {a} {i}"
     for i in (1, 2)
@@ -247,7 +272,17 @@ def test_mini_an4_says_what_is_wrong(tmp_path):
         assert message in fail(run)
 
 
-@pytest.mark.parametrize("corpus", ["mini_librispeech", "an4", "mini_an4", "aishell"])
+@pytest.mark.parametrize(
+    "corpus",
+    [
+        "mini_librispeech",
+        "an4",
+        "mini_an4",
+        "aishell",
+        "librispeech_100",
+        "librispeech",
+    ],
+)
 def test_help_needs_no_corpus(corpus, tmp_path):
     assert succeed(run_data_sh(corpus, tmp_path, "--help")).startswith("Usage: local/")
 

@@ -8,6 +8,7 @@ from test_pretrained_speech import save
 from tiny_llm import save_llm
 
 from espnet_lmkd.asr.speech_prompt.generation import Limits
+from espnet_lmkd.errors import InputError
 
 CONF = Path(__file__).parents[4] / "conf" / "llm"
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "!", "Ġ"]
@@ -37,6 +38,19 @@ def test_dry_run(path, models, tmp_path):
     assert config["decoder_conf"]["config"]["lm"]["model_type"] == "llama"
     for name in ("sym_blank", "sym_sos", "sym_eos"):
         assert given["model_conf"][name] in SPECIAL
+
+
+def test_a_transducer_teacher_on_a_pretrained_encoder(models, tmp_path):
+    from espnet_lmkd.asr.task import ASRKDTask
+
+    path = CONF.parent / "large" / "train_asr_rnnt_teacher.yaml"
+    command = ["--config", str(path), "--dry_run", "true", "--iterator_type", "none"]
+    command += ["--token_list", str(models / "tokens.txt")]
+    command += ["--encoder_conf", f"model={models / 'hubert'}"]
+    ASRKDTask.main(cmd=command + ["--output_dir", str(tmp_path)])
+    with pytest.raises(InputError, match="normalize: utterance_mvn would change"):
+        stats = ["--normalize", "utterance_mvn"]
+        ASRKDTask.main(cmd=command + ["--output_dir", str(tmp_path), *stats])
 
 
 @pytest.mark.parametrize("path", sorted(CONF.glob("decode*")), ids=lambda p: p.stem)

@@ -1,0 +1,1 @@
+../../TEMPLATE/asr_kd1/asr_kd.sh

@@ -1,0 +1,1 @@
+../../librispeech_100/asr_kd1/db.sh
