@@ -65,6 +65,7 @@ inference_model=valid.cer_ctc.ave.pth
 use_lm=false        # also train an LM and decode the baseline with shallow fusion tuned on dev
 lm_config=conf/train_lm_transformer.yaml
 lm_inference_config=conf/decode_ctc_beam_lm.yaml
+comparison=compare  # stage 16: folder of the tables and pictures, below exp
 upload_exp=         # stage 15: experiment to upload
 hf_repo=            # stage 15: user/name on the Hugging Face hub
 upload_opts=        # stage 15: --dry_run shows what would go
@@ -294,5 +295,5 @@ if run_stage 15 "${skip_upload}"; then
 fi
 
 if run_stage 16 "${skip_eval}"; then
-    ${python} -m espnet_lmkd.bin.compare --exp "${systems[@]}" --test_sets "${eval_sets[@]}" --out "${expdir}/compare${asr_suffix}"
+    ${python} -m espnet_lmkd.bin.compare --exp "${systems[@]}" --test_sets "${eval_sets[@]}" --out "${expdir}/${comparison}${asr_suffix}"
 fi

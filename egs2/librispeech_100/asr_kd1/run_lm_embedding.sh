@@ -17,6 +17,7 @@ cd "$(dirname "$0")"
     --extract_opts "--text_case lower" \
     --asr_configs "conf/large/train_asr_aed.yaml conf/large/train_asr_kd_aed_lm_embedding.yaml" \
     --control_config conf/large/train_asr_kd_aed_lm_embedding.yaml \
+    --comparison compare_lm_embedding \
     --inference_config conf/decode_att.yaml \
     --inference_model valid.acc.ave.pth \
     "$@"

@@ -11,6 +11,7 @@ common=(
     --valid_set dev
     --test_sets "dev_clean dev_other test_clean test_other"
     --unlabelled_sets unlabelled
+    --comparison compare_rnnt
     --nbpe 1000
     --overlap_opts "--report_only"
     --inference_config conf/decode_transducer.yaml

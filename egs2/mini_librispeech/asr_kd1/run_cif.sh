@@ -18,6 +18,7 @@ cd "$(dirname "$0")"
     --asr_configs "conf/frozen/train_asr_cif.yaml conf/frozen/train_asr_kd_cif_acd.yaml conf/frozen/train_asr_kd_cif_lrd.yaml conf/frozen/train_asr_kd_cif_hierarchical.yaml" \
     --control_config conf/frozen/train_asr_kd_cif_hierarchical.yaml \
     --seeds "1 2 3" \
+    --comparison compare_cif \
     --inference_config conf/decode_cif.yaml \
     --inference_model valid.acc.ave.pth \
     "$@"

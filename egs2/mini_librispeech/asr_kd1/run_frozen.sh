@@ -16,4 +16,6 @@ cd "$(dirname "$0")"
     --control_config conf/frozen/train_asr_kd_ctc_interaed.yaml \
     --seeds "1 2 3" \
     --use_lm true \
+    --comparison compare_frozen \
+    --lm_config conf/small/train_lm_transformer.yaml \
     "$@"

@@ -30,4 +30,5 @@ esac
     --control_config conf/frozen/train_asr_kd_ctc_lm_embedding.yaml \
     --seeds "1 2 3" \
     --asr_args "${schedule}" \
+    --comparison "compare_lm_embedding${percent:+_${percent}}" \
     "$@"

@@ -17,6 +17,7 @@ common=(
     --test_sets "test"
     --nbpe 1000
     --speech_encoder "${encoder}"
+    --comparison "compare_rnnt${percent:+_${percent}}"
     --inference_config conf/decode_transducer.yaml
 )
 [ -z "${percent}" ] || common+=(
