@@ -17,7 +17,7 @@ def get_parser():
         "--output_dir", required=True, help="gets decode_tuned.yaml and .md"
     )
     parser.add_argument(
-        "--lm_weight", nargs="+", type=float, default=[0.1, 0.2, 0.3, 0.5]
+        "--lm_weight", nargs="+", type=float, default=[0.1, 0.3, 0.5, 0.8]
     )
     parser.add_argument("--penalty", nargs="+", type=float, default=[0.0, 1.0])
     parser.add_argument("--beam_size", nargs="+", type=int, default=[10])
