@@ -1,5 +1,6 @@
 """Decoder of CIF recognisers: a token vector for each fire, no cross-attention."""
 
+from dataclasses import dataclass
 from typing import List, NamedTuple, Optional, Tuple
 
 import torch
@@ -75,7 +76,8 @@ class Integrator(torch.nn.Module):
         return Fired(Padded(vectors.to(states.dtype), lengths), weights, boundaries)
 
 
-class DecoderState(NamedTuple):
+@dataclass(frozen=True)  # ESPnet 202611 rebuilds tuples, but not as named ones
+class DecoderState:
     """A hypothesis of a beam search.
 
     Args:
