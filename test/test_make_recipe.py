@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from espnet_lmkd.bin import make_recipe
+from espnet_lmkd.data.recipes import make_recipe as copy_recipe
+from espnet_lmkd.data.recipes import names
 from espnet_lmkd.errors import InputError
-from espnet_lmkd.recipes import make_recipe as copy_recipe
-from espnet_lmkd.recipes import names
 
 ROOT = Path(__file__).parent.parent
 

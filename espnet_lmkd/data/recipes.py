@@ -12,7 +12,7 @@ RECIPE = ("*.sh", "README.md", "local/*.sh", "local/*.py")
 
 def root() -> Path:
     """Return the folder with `egs2` and `conf`."""
-    package = Path(__file__).parent
+    package = Path(__file__).parent.parent
     return package if (package / "egs2").is_dir() else package.parent
 
 
