@@ -44,7 +44,7 @@ setup(
         "tqdm",
     ],
     extras_require={
-        "train": ["espnet>=202511", "matplotlib", "tensorboard"],
+        "train": ["espnet>=202511", "editdistance", "matplotlib", "tensorboard"],
         "teacher": ["transformers>=5", "accelerate", "safetensors"],
         "llm": ["peft"],
         "test": [

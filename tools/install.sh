@@ -41,7 +41,7 @@ index=${PIP_INDEX_URL:-$(setting global.index-url)}
 [ -z "${PIP_CERT:-}" ] || export SSL_CERT_FILE=${SSL_CERT_FILE:-${PIP_CERT}}
 uv() { "${venv}/bin/uv" pip install --quiet --python "${venv}/bin/python" --override "${overrides}" "$@"; }
 
-packages=("torch==2.13.0" "torchaudio==2.11.0" matplotlib tensorboard six)
+packages=("torch==2.13.0" "torchaudio==2.11.0" matplotlib tensorboard six editdistance)
 if [ "${espnet}" = "${newest}" ]; then
     uv "${packages[@]}" "espnet==${espnet}"
 else  # a release that does not declare this Python, for tests on both lines

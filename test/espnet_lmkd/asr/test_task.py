@@ -167,8 +167,8 @@ def test_plug_runs_other_modules_and_scripts(tmp_path, monkeypatch, capsys):
     from espnet_lmkd.__main__ import main
 
     monkeypatch.setattr(sys, "argv", ["plug"])
-    main(["-m", "base64", "-t"])
-    assert "Aladdin" in capsys.readouterr().out
+    main(["-m", "calendar", "2026", "1"])
+    assert "January 2026" in capsys.readouterr().out
     script = tmp_path / "script.py"
     script.write_text("import sys; sys.exit(int(sys.argv[1]))")
     with pytest.raises(SystemExit) as stop:
