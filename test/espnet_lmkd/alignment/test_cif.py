@@ -293,9 +293,8 @@ def test_what_does_not_fit_is_refused(changes, said):
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -1e-3])
 def test_wrong_weights_are_refused(wrong):
-    alpha = torch.ones(2, 3)
+    alpha, hidden = torch.ones(2, 3), torch.zeros(2, 3, 1)
     alpha[1, 2] = wrong
-    hidden = torch.zeros(2, 3, 1)
     with pytest.raises(InputError, match=f"not {wrong:.1g}.* frame 2 of utterance 1"):
         integrate_and_fire(hidden, alpha)
     integrate_and_fire(hidden, alpha, torch.tensor([3, 2]))  # padding may hold it

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from espnet_lmkd.data.directory import validate
+from espnet_lmkd.data.directory import read_table, validate
+from espnet_lmkd.data.overlap import count_overlap
 
 EGS2 = Path(__file__).resolve().parents[3] / "egs2"
 
@@ -56,3 +57,22 @@ def validate_in(folder, name):
     """Validate data/<name> of a recipe, whose audio paths start at `folder`."""
     with contextlib.chdir(folder):
         return validate(f"data/{name}")
+
+
+def succeed(run):
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def fail(run):
+    assert run.returncode == 1 and "Traceback" not in run.stderr
+    return run.stderr
+
+
+def speakers(data, name):
+    return set(read_table(data / name / "utt2spk").values())
+
+
+def number_of_overlaps(data, train, held_out):
+    texts = [data / name / "text" for name in held_out]
+    return sum(row[-1] for row in count_overlap([data / train], texts))

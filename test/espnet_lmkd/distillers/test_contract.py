@@ -10,15 +10,7 @@ from espnet_lmkd.distillers import registry
 from espnet_lmkd.distillers.abs_distiller import StudentSpec
 from espnet_lmkd.padded import Padded
 
-STUDENT = StudentSpec(
-    vocab_size=13,
-    encoder_size=8,
-    num_layers=4,
-    sos=12,
-    eos=12,
-    decoder_size=10,
-    predictor_size=5,
-)
+STUDENT = StudentSpec(13, 8, 4, sos=12, eos=12, decoder_size=10, predictor_size=5)
 TOPK, HIDDEN = 3, 6
 DECODER = dict(attention_heads=2, linear_units=16, num_blocks=1)
 # A new distiller adds its line: options that exercise all its taps, dropout off, and
