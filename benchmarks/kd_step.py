@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 import yaml
 from espnet2.train.distributed_utils import DistributedOption
-from measure import seconds
+from measure import ratio, seconds
 from tqdm import trange
 
 from espnet_lmkd.asr.task import ASRKDTask
@@ -57,11 +57,6 @@ def hard_labels(config):
     for entry in decoders:
         entry["conf"]["kd_weight"] = 0.0
     return config if decoders else None
-
-
-def ratio(values, others):
-    """Median of the ratios of neighbours in time: a busy machine changes both."""
-    return statistics.median(x / y for x, y in zip(values[1:], others[1:]))
 
 
 def main():

@@ -12,7 +12,7 @@ import argparse
 import statistics
 
 import torch
-from measure import extra_memory, seconds
+from measure import extra_memory, random_batch, seconds, step_table
 from one_best_path import build
 from torch.nn.functional import layer_norm
 from tqdm import trange
@@ -132,47 +132,26 @@ def distiller_table(sizes, width, rounds):
         )
 
 
-def step_table(batch_size, utterance_seconds, rounds):
+def training_step(batch_size, utterance_seconds, rounds):
     """Print what the distiller adds to a training step."""
-    tokens = ["<blank>", "<unk>", *map(str, range(297)), "<sos/eos>"]
-    length = int(3.5 * utterance_seconds)  # BPE 300 of read speech
-    batch = {
-        "speech": torch.randn(batch_size, 16_000 * utterance_seconds),
-        "speech_lengths": torch.full((batch_size,), 16_000 * utterance_seconds),
-        "text": torch.randint(2, 299, (batch_size, length)),
-        "text_lengths": torch.full((batch_size,), length),
-    }
+    batch = random_batch(batch_size, utterance_seconds)
     targets = {
-        "teacher_hidden": torch.randn(batch_size, length, 768).half(),
+        "teacher_hidden": torch.randn(*batch["text"].shape, 768).half(),
         "teacher_hidden_lengths": batch["text_lengths"],
     }
-    spent = {}
-    models = {"transducer": (build("train_asr_rnnt.yaml", tokens), {})}
+    models = {"transducer": (build("train_asr_rnnt.yaml"), {})}
     for variant in ("posterior", "expectation", "joint"):
         entry = dict(type="lm_embedding_transducer", conf=dict(variant=variant))
-        model = build("train_asr_rnnt.yaml", tokens, model="lmkd", distillers=[entry])
+        model = build("train_asr_rnnt.yaml", model="lmkd", distillers=[entry])
         models[variant] = model, targets
-    for _ in trange(rounds + 1, desc="training step"):
-        for name, (model, more) in models.items():
-
-            def step():
-                model.zero_grad()
-                model(**{k: v.clone() for k, v in batch.items()}, **more)[0].backward()
-
-            spent.setdefault(name, []).append(seconds(step))
-    print("\n| training step | CPU s | / transducer |\n|---|---:|---:|")
-    first = spent["transducer"]
-    for name, values in spent.items():
-        # Of neighbours in time: a busy machine changes both.
-        ratio = statistics.median(x / y for x, y in zip(values[1:], first[1:]))
-        print(f"| {name} | {statistics.median(values[1:]):.3f} | {ratio:.3f} |")
+    step_table(models, batch, rounds)
 
 
 def main(cmd=None):
     args = get_parser().parse_args(cmd)
     torch.set_num_threads(1)
     distiller_table(args.sizes, args.width, args.rounds)
-    step_table(args.step_batch, args.step_seconds, args.step_rounds)
+    training_step(args.step_batch, args.step_seconds, args.step_rounds)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,41 @@ def medians(steps, rounds):
     return {name: statistics.median(times) for name, times in spent.items()}
 
 
+def random_batch(batch_size, utterance_seconds):
+    """Speech and text of a transducer's training, of 300 BPE tokens."""
+    length = int(3.5 * utterance_seconds)  # of read speech
+    return {
+        "speech": torch.randn(batch_size, 16_000 * utterance_seconds),
+        "speech_lengths": torch.full((batch_size,), 16_000 * utterance_seconds),
+        "text": torch.randint(2, 299, (batch_size, length)),
+        "text_lengths": torch.full((batch_size,), length),
+    }
+
+
+def ratio(values, others):
+    """Median of the ratios of neighbours in time: a busy machine changes both."""
+    return statistics.median(x / y for x, y in zip(values[1:], others[1:]))
+
+
+def step_table(models, batch, rounds):
+    """Print a training step's time for each {name: (model, targets)}, the first's 1."""
+    spent = {name: [] for name in models}
+    for _ in trange(rounds + 1, desc="training step"):  # the first warms up
+        for name, (model, targets) in models.items():
+
+            def step():
+                copies = {key: value.clone() for key, value in batch.items()}
+                model.zero_grad()
+                model(**copies, **targets)[0].backward()
+
+            spent[name].append(seconds(step))
+    first = next(iter(spent))
+    print(f"\n| training step | CPU s | / {first} |\n|---|---:|---:|")
+    for name, values in spent.items():
+        median = statistics.median(values[1:])
+        print(f"| {name} | {median:.3f} | {ratio(values, spent[first]):.3f} |")
+
+
 def extra_memory(make, small, args, device="cpu"):
     """Peak of the step `make(*args)` above what was there before it, in bytes.
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 from espnet2.asr_transducer.joint_network import JointNetwork
-from measure import extra_memory, seconds
+from measure import extra_memory, random_batch, seconds, step_table
 from tqdm import trange
 from transducer import SIZES
 
@@ -27,6 +27,7 @@ from espnet_lmkd.distillers.one_best_path import OneBestPathDistiller
 from espnet_lmkd.padded import Padded
 
 CONF = Path(__file__).parent.parent / "conf/small"
+TOKENS = ["<blank>", "<unk>", *map(str, range(297)), "<sos/eos>"]
 LATTICE = dict(nodes="lattice", classes="collapsed")
 
 
@@ -166,59 +167,36 @@ def lattice_table(sizes, width, rounds, path_rounds):
         )
 
 
-def build(name, token_list, model=None, **model_conf):
+def build(name, model=None, **model_conf):
     from espnet_lmkd.asr.task import ASRKDTask
 
     args = ASRKDTask.get_parser().parse_args(["--config", str(CONF / name)])
-    args.token_list, args.model = token_list, model or args.model
+    args.token_list, args.model = TOKENS, model or args.model
     args.model_conf.update(model_conf)
     return ASRKDTask.build_model(args).train()
 
 
-def step_table(batch_size, utterance_seconds, rounds):
+def training_step(batch_size, utterance_seconds, rounds):
     """Print what a training step costs with and without the targets of a path."""
-    tokens = ["<blank>", "<unk>", *map(str, range(297)), "<sos/eos>"]
-    model = build("train_asr_kd_rnnt_one_best_path.yaml", tokens)
-    generator = torch.Generator().manual_seed(0)
-    length = int(3.5 * utterance_seconds)  # BPE 300 of read speech
-    text = torch.randint(2, 299, (batch_size, length), generator=generator)
-    batch = {
-        "speech": torch.randn(batch_size, 16_000 * utterance_seconds),
-        "speech_lengths": torch.full((batch_size,), 16_000 * utterance_seconds),
-        "text": text,
-        "text_lengths": torch.full((batch_size,), length),
-    }
+    batch = random_batch(batch_size, utterance_seconds)
+    model = build("train_asr_kd_rnnt_one_best_path.yaml")
     _, frames = model.encode(batch["speech"], batch["speech_lengths"])
-    pair = Pair((batch_size, int(frames[0]), length, len(tokens)), 128)
+    sizes = (batch_size, int(frames[0]), batch["text"].shape[1], len(TOKENS))
     targets = {}
-    for name, target in pair.targets().items():
+    for name, target in Pair(sizes, 128).targets().items():
         targets[name], targets[f"{name}_lengths"] = target.data, target.lengths
-
-    def step(model, targets):
-        model.zero_grad()
-        model(**{k: v.clone() for k, v in batch.items()}, **targets)[0].backward()
-
     models = {
-        "transducer": (build("train_asr_rnnt.yaml", tokens), {}),
+        "transducer": (build("train_asr_rnnt.yaml"), {}),
         "with the targets of a path": (model, targets),
     }
-    spent = {name: [] for name in models}
-    for _ in trange(rounds + 1, desc="training step"):
-        for name, (model, more) in models.items():
-            spent[name].append(seconds(lambda: step(model, more)))
-    print("\n| training step | CPU s | / transducer |\n|---|---:|---:|")
-    first = list(spent.values())[0]
-    for name, values in spent.items():
-        # Of neighbours in time: a busy machine changes both.
-        ratio = statistics.median(x / y for x, y in zip(values[1:], first[1:]))
-        print(f"| {name} | {statistics.median(values[1:]):.3f} | {ratio:.3f} |")
+    step_table(models, batch, rounds)
 
 
 def main(cmd=None):
     args = get_parser().parse_args(cmd)
     torch.set_num_threads(1)
     lattice_table(args.sizes, args.width, args.rounds, args.path_rounds)
-    step_table(args.step_batch, args.step_seconds, args.step_rounds)
+    training_step(args.step_batch, args.step_seconds, args.step_rounds)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from typing import Collection, List, Sequence, Tuple
 
 import torch
 
+from espnet_lmkd.asr.encoding import encode_one
 from espnet_lmkd.errors import InputError
 
 
@@ -41,10 +42,7 @@ def ctc_greedy(model: torch.nn.Module, speech: torch.Tensor) -> Tuple[List[int],
         raise InputError(
             "ctc_greedy needs a student with ctc_weight > 0; use search: beam"
         )
-    lengths = torch.tensor([len(speech)], device=speech.device)
-    encoder_out, _ = model.encode(speech[None], lengths)
-    if isinstance(encoder_out, tuple):  # with the intermediate outputs of InterCTC
-        encoder_out = encoder_out[0]
+    encoder_out = encode_one(model, speech).data
     score, path = model.ctc.log_softmax(encoder_out)[0].max(-1)
     silent = {model.blank_id, model.sos, model.eos}
     return collapse(path.tolist(), silent), float(score.sum())

@@ -19,6 +19,7 @@ import espnet_lmkd.asr.task  # noqa: F401  models of this pack load by name
 from espnet_lmkd.asr.checkpoint import check_checkpoint, read_checkpoint
 from espnet_lmkd.asr.compat import TooShortUttError
 from espnet_lmkd.asr.ctc_greedy import ctc_greedy
+from espnet_lmkd.asr.encoding import encode_one
 from espnet_lmkd.asr.inputs import Inputs, read_input, read_inputs
 from espnet_lmkd.asr.search import SearchOptions, check_lm, check_model, check_options
 from espnet_lmkd.asr.speech_prompt import generation as speech_prompt
@@ -124,13 +125,11 @@ class Recogniser:
         """Recognise (N,) samples or (T, E) features, or raise `TooShortUttError`."""
         self._check_length(speech)
         if self.options.search == "ctc_greedy":
-            # A copy: ESPnet normalises features in place.
-            speech = torch.tensor(speech, device=self.device)
+            speech = torch.as_tensor(speech, device=self.device)
             return self._hypothesis(*ctc_greedy(self.model, speech))
         if self.options.search == "cif_parallel":
-            states = self._encode(speech)
-            encoder_out = Padded(states[None], torch.tensor([len(states)]))
-            return self._hypothesis(*self.model.decoder.parallel_decode(encoder_out)[0])
+            (found,) = self.model.decoder.parallel_decode(self._encode(speech))
+            return self._hypothesis(*found)
         results = self.speech2text(speech)
         if isinstance(results, tuple):  # with the greedy results of InterCTC
             results = results[0]
@@ -154,7 +153,7 @@ class Recogniser:
             try:
                 if self.options.search == "speech_prompt":
                     self._check_length(speech)
-                    encoded[index] = self._encode(speech)
+                    encoded[index] = self._encode(speech).data[0]
                 else:
                     results[index] = self(speech)
             except TooShortUttError:
@@ -174,14 +173,8 @@ class Recogniser:
         return results
 
     @torch.no_grad()
-    def _encode(self, speech) -> torch.Tensor:
-        """Encode one utterance alone, whose frames then know no padding."""
-        speech = torch.tensor(speech, device=self.device)
-        lengths = torch.tensor([len(speech)], device=self.device)
-        encoder_out, _ = self.model.encode(speech[None], lengths)
-        if isinstance(encoder_out, tuple):  # with the intermediate outputs of InterCTC
-            encoder_out = encoder_out[0]
-        return encoder_out[0]
+    def _encode(self, speech) -> Padded:
+        return encode_one(self.model, torch.as_tensor(speech, device=self.device))
 
     def _check_length(self, speech) -> None:
         shortest = int(SHORTEST * self.sample_rate)

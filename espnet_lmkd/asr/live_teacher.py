@@ -10,6 +10,7 @@ from espnet2.tasks.asr import ASRTask
 
 from espnet_lmkd.alignment.transducer_targets import COLLAPSED, NODES, path_targets
 from espnet_lmkd.asr.checkpoint import check_checkpoint
+from espnet_lmkd.asr.encoding import encode
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.padded import Padded
 
@@ -93,17 +94,14 @@ class LiveTeacher:
             self.model = self._load(token_list)
         model = self.model.to(speech.device)
         with torch.autocast(speech.device.type, enabled=False):
-            # A copy: ESPnet normalises features in place.
-            encoder_out, lengths = model.encode(speech.clone(), speech_lengths)
-            if isinstance(encoder_out, tuple):  # with the outputs of InterCTC
-                encoder_out = encoder_out[0]
+            encoded = encode(model, speech, speech_lengths)
             labels_in, labels, frames, label_lengths = get_transducer_task_io(
-                text, lengths, ignore_id=-1, blank_id=model.blank_id
+                text, encoded.lengths, ignore_id=-1, blank_id=model.blank_id
             )
             model.decoder.set_device(speech.device)
             path, path_lengths, ids, log_probs = path_targets(
                 model.joint_network,
-                encoder_out,
+                encoded.data,
                 model.decoder(labels_in),
                 labels,
                 frames,

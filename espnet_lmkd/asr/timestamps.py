@@ -6,8 +6,8 @@ import torch
 
 from espnet_lmkd.alignment.ctc import ctc_align
 from espnet_lmkd.asr.cif_decoder import CIFDecoder
+from espnet_lmkd.asr.encoding import encode_one
 from espnet_lmkd.errors import InputError
-from espnet_lmkd.padded import Padded
 
 METHODS = ("cif", "ctc")
 
@@ -57,18 +57,15 @@ def align_tokens(
         raise InputError(f"--method cif needs a CIF student; choose one of {METHODS}")
     if method == "ctc" and model.ctc is None:
         raise InputError("--method ctc needs a student with ctc_weight > 0")
-    lengths = torch.tensor([len(speech)], device=speech.device)
-    encoder_out, frames = model.encode(speech[None], lengths)
-    if isinstance(encoder_out, tuple):  # with the intermediate outputs of InterCTC
-        encoder_out = encoder_out[0]
+    encoded = encode_one(model, speech)
     if method == "cif":
         wanted = torch.tensor([len(token_ids) + 1])
-        fired = model.decoder.integrator(Padded(encoder_out, frames), wanted)
+        fired = model.decoder.integrator(encoded, wanted)
         ends = fired.boundaries[0]
         starts = torch.nn.functional.pad(ends, (1, -1))
         times = torch.stack([starts, ends], dim=1)[:-1]
         return Alignment(times, fired.weights[0])
-    log_probs = model.ctc.log_softmax(encoder_out)
+    log_probs, frames = model.ctc.log_softmax(encoded.data), encoded.lengths
     text = torch.tensor([token_ids], device=speech.device)
     positions, aligned = ctc_align(
         log_probs, frames, text, torch.tensor([len(token_ids)]), model.blank_id

@@ -67,7 +67,7 @@ def main(cmd=None):
         ids = ids_of[utterance]
         if not ids:
             continue
-        data = torch.tensor(speech, device=device)
+        data = torch.as_tensor(speech, device=device)
         try:
             alignment = align_tokens(recogniser.model, data, ids, args.method)
         except InputError as error:

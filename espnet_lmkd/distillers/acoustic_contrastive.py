@@ -1,17 +1,17 @@
 """A CIF student's token vectors learn to find a language model's own embeddings."""
 
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Dict, Mapping, Optional, Tuple
 
 import torch
 from torch import distributed
 
-from espnet_lmkd.distillers.abs_distiller import AbsDistiller, StudentSpec
-from espnet_lmkd.errors import InputError
+from espnet_lmkd.distillers.abs_distiller import StudentSpec
+from espnet_lmkd.distillers.abs_hidden_distiller import AbsHiddenDistiller
 from espnet_lmkd.losses.contrastive import contrastive_loss, sample_negatives
 from espnet_lmkd.padded import Padded
 
 
-class AcousticContrastiveDistiller(AbsDistiller):
+class AcousticContrastiveDistiller(AbsHiddenDistiller):
     """Distil a language model's embeddings into what a CIF student integrates.
 
     Han, Chen, Shi, Xu, Xu, "Knowledge Transfer from Pre-trained Language Models to
@@ -45,7 +45,6 @@ class AcousticContrastiveDistiller(AbsDistiller):
     """
 
     taps = ("cif_vectors",)
-    targets = ("teacher_hidden",)
 
     def __init__(
         self,
@@ -60,26 +59,16 @@ class AcousticContrastiveDistiller(AbsDistiller):
         self.temperature, self.num_negatives = temperature, num_negatives
         self.across_ranks = across_ranks
 
-    @classmethod
-    def store_conf(cls, manifest: Mapping[str, Any]) -> Dict[str, Any]:
-        """Take the width of the targets from their store."""
-        return {"target_size": manifest["targets"]["teacher_hidden"]["dim"]}
-
     def forward(
         self, student: Mapping[str, Padded], teacher: Mapping[str, Padded]
     ) -> Tuple[torch.Tensor, Dict[str, torch.Tensor]]:
         """See the class; stats are means over the tokens with a target."""
-        vectors, hidden = student["cif_vectors"], teacher["teacher_hidden"].trimmed()
-        width, wanted = hidden.data.shape[2], self.projector.out_features
-        if width != wanted:
-            raise InputError(
-                f"acoustic_contrastive: the targets' width is {width}, target_size "
-                f"says {wanted}; set target_size: {width} in the distiller's conf"
-            )
+        vectors = student["cif_vectors"]
+        hidden = self.hidden_targets(teacher, self.projector.out_features)
         # The last vector, of eos, learns where the teacher says something of it.
         valid = hidden.mask
         anchors = self.projector(vectors.data[:, : valid.shape[1]])[valid]
-        keys, first = hidden.data[valid].float(), 0
+        keys, first = hidden.data[valid], 0
         if self.across_ranks:
             keys, first = gather_keys(keys)
         positives = first + torch.arange(len(anchors), device=anchors.device)

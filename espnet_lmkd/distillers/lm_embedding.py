@@ -1,11 +1,12 @@
 """The student's token states learn to predict a language model's embeddings."""
 
-from typing import Any, Collection, Dict, Mapping, Tuple
+from typing import Dict, Mapping, Tuple
 
 import torch
 
 from espnet_lmkd.alignment.ctc import ctc_align, token_means
-from espnet_lmkd.distillers.abs_distiller import AbsDistiller, StudentSpec
+from espnet_lmkd.distillers.abs_distiller import StudentSpec
+from espnet_lmkd.distillers.abs_hidden_distiller import AbsHiddenDistiller
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.losses.regression import DISTANCES, cos
 from espnet_lmkd.padded import Padded
@@ -17,35 +18,7 @@ SOURCES = {
 }
 
 
-def checked(distiller: str, name: str, value: str, choices: Collection[str]) -> str:
-    """Return an option's value, or raise an `InputError` with the choices."""
-    if value not in choices:
-        raise InputError(
-            f"{distiller}: unknown {name} {value!r}; choose one of {list(choices)}"
-        )
-    return value
-
-
-def embeddings(hidden: Padded, width: int, normalize: bool) -> Padded:
-    """Return a teacher's hidden states in float32, after LayerNorm or not.
-
-    Raises:
-        InputError: they are not of the width that was configured.
-    """
-    hidden = hidden.trimmed()
-    found = hidden.data.shape[2]
-    if found != width:
-        raise InputError(
-            f"lm_embedding: the targets' width is {found}, target_size says "
-            f"{width}; set target_size: {found} in the distiller's conf"
-        )
-    embedding = hidden.data.float()
-    if normalize:
-        embedding = torch.nn.functional.layer_norm(embedding, (width,))
-    return Padded(embedding, hidden.lengths)
-
-
-class LMEmbeddingDistiller(AbsDistiller):
+class LMEmbeddingDistiller(AbsHiddenDistiller):
     """Distil a language model's hidden states through a linear prediction of them.
 
     Kubo, Karita, Bacchiani, "Knowledge Transfer from Large-Scale Pretrained Language
@@ -93,8 +66,6 @@ class LMEmbeddingDistiller(AbsDistiller):
         torch.Size([1])
     """
 
-    targets = ("teacher_hidden",)
-
     def __init__(
         self,
         student: StudentSpec,
@@ -104,8 +75,8 @@ class LMEmbeddingDistiller(AbsDistiller):
         normalize: bool = True,
     ):
         super().__init__()
-        checked("lm_embedding", "source", source, SOURCES)
-        checked("lm_embedding", "distance", distance, DISTANCES)
+        self.taps = SOURCES[self.choose("source", source, SOURCES)]
+        self.distance = DISTANCES[self.choose("distance", distance, DISTANCES)]
         if source == "decoder" and student.decoder_size is None:
             raise InputError(
                 "lm_embedding: source 'decoder' needs a student with an attention "
@@ -122,21 +93,15 @@ class LMEmbeddingDistiller(AbsDistiller):
                 "lm_embedding: source 'predictor' needs a transducer student "
                 "(decoder: transducer), this is none"
             )
-        self.taps, self.source, self.blank = SOURCES[source], source, student.blank
-        self.distance, self.normalize = DISTANCES[distance], normalize
+        self.source, self.normalize, self.blank = source, normalize, student.blank
         self.projector = torch.nn.Linear(sizes[source], target_size)
-
-    @classmethod
-    def store_conf(cls, manifest: Mapping[str, Any]) -> Dict[str, Any]:
-        """Take the width of the targets from their store."""
-        return {"target_size": manifest["targets"]["teacher_hidden"]["dim"]}
 
     def forward(
         self, student: Mapping[str, Padded], teacher: Mapping[str, Padded]
     ) -> Tuple[torch.Tensor, Dict[str, torch.Tensor]]:
         """See the class; stats are means over the tokens with a target and a state."""
         text, width = student["text"], self.projector.out_features
-        hidden = embeddings(teacher["teacher_hidden"], width, self.normalize)
+        hidden = self.hidden_targets(teacher, width, self.normalize)
         # Rows are those of the text, or none: beyond the longest nothing is learned.
         length = hidden.data.shape[1]
         states, found = self._states(student, text, length)

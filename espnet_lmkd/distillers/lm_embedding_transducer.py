@@ -1,11 +1,11 @@
 """A transducer's label emissions learn to predict a language model's embeddings."""
 
-from typing import Any, Dict, Mapping, Tuple
+from typing import Dict, Mapping, Tuple
 
 import torch
 
-from espnet_lmkd.distillers.abs_distiller import AbsDistiller, StudentSpec
-from espnet_lmkd.distillers.lm_embedding import checked, embeddings
+from espnet_lmkd.distillers.abs_distiller import StudentSpec
+from espnet_lmkd.distillers.abs_hidden_distiller import AbsHiddenDistiller
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.losses.pairwise import pairwise_distances
 from espnet_lmkd.losses.path_cost import expected_path_cost
@@ -16,7 +16,7 @@ from espnet_lmkd.padded import Padded
 VARIANTS = ("posterior", "expectation", "joint")
 
 
-class LMEmbeddingTransducerDistiller(AbsDistiller):
+class LMEmbeddingTransducerDistiller(AbsHiddenDistiller):
     """Distil a language model's hidden states where a transducer emits its labels.
 
     Kubo, Karita, Bacchiani, "Knowledge Transfer from Large-Scale Pretrained Language
@@ -69,7 +69,6 @@ class LMEmbeddingTransducerDistiller(AbsDistiller):
     """
 
     taps = ("text", "encoder_out", "predictor_out", "blank_scores", "label_scores")
-    targets = ("teacher_hidden",)
 
     def __init__(
         self,
@@ -81,24 +80,18 @@ class LMEmbeddingTransducerDistiller(AbsDistiller):
         scale: float = 1.0,
     ):
         super().__init__()
-        name = "lm_embedding_transducer"
-        self.variant = checked(name, "variant", variant, VARIANTS)
-        self.distance = checked(name, "distance", distance, DISTANCES)
+        self.variant = self.choose("variant", variant, VARIANTS)
+        self.distance = self.choose("distance", distance, DISTANCES)
         if scale <= 0:
-            raise InputError(f"{name}: scale must be more than 0, not {scale}")
+            raise InputError(f"{self.name()}: scale must be more than 0, not {scale}")
         if student.predictor_size is None:
             raise InputError(
-                f"{name} needs a transducer student (decoder: transducer); "
+                f"{self.name()} needs a transducer student (decoder: transducer); "
                 "attention decoders and CTC learn by lm_embedding"
             )
         self.normalize, self.scale = normalize, scale
         self.of_frame = torch.nn.Linear(student.encoder_size, target_size, bias=False)
         self.of_label = torch.nn.Linear(student.predictor_size, target_size)
-
-    @classmethod
-    def store_conf(cls, manifest: Mapping[str, Any]) -> Dict[str, Any]:
-        """Take the width of the targets from their store."""
-        return {"target_size": manifest["targets"]["teacher_hidden"]["dim"]}
 
     def forward(
         self, student: Mapping[str, Padded], teacher: Mapping[str, Padded]
@@ -107,7 +100,7 @@ class LMEmbeddingTransducerDistiller(AbsDistiller):
         text, frames, predicted, *scores = (student[name] for name in self.taps)
         scores = [score.data for score in scores]
         width, length = self.of_label.out_features, scores[1].shape[2]
-        embedding = embeddings(teacher["teacher_hidden"], width, self.normalize)
+        embedding = self.hidden_targets(teacher, width, self.normalize)
         costs = pairwise_distances(
             frames.data,
             self.of_frame.weight,

@@ -9,7 +9,7 @@ from typing import Any, Dict, Type
 from espnet_lmkd.distillers.abs_distiller import AbsDistiller, StudentSpec
 from espnet_lmkd.errors import InputError
 
-FRAMEWORK = {"abs_distiller", "registry", "weighted"}
+FRAMEWORK = {"abs_distiller", "abs_hidden_distiller", "registry", "weighted"}
 
 
 def names() -> list:

@@ -64,7 +64,7 @@ extract_target() {
         "${tokenizer_opts[@]}" --targets "$1" --top_k "${top_k}" --temperature "${temperature}" --out "${store}"
         --device "${device}" --nj "${jobs}" ${extract_opts})
     ${cuda_cmd} --gpu "$((ngpu > 0))" JOB=1:"${jobs}" "${store}.logs/extract.JOB.log" "${extract[@]}" --job JOB
-    "${extract[@]}" --merge --device cpu  # it asks the teacher nothing, and the GPU may be elsewhere
+    "${extract[@]}" --merge --device cpu  # all is computed, and GPUs may be elsewhere
     if [ -n "${control_config}" ]; then
         ${python} -m espnet_lmkd.bin.shuffle_targets --store "${store}" --out "${store}_shuffled" --seed 0
     fi
