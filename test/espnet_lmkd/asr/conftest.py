@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny_student import DECODER, TOKENS
+from tiny_student import DECODER, TOKENS, make_batch
 
 
 @pytest.fixture(scope="session")
@@ -48,18 +48,4 @@ def build_model():
 
 @pytest.fixture
 def batch():
-    generator = torch.Generator().manual_seed(1)
-    text = torch.tensor([[2, 3, 4, 5], [6, 7, -1, -1], [2, 2, 3, -1]])
-    lengths = torch.tensor([4, 2, 3])
-    ids = torch.randint(2, 10, (3, 4, 3), generator=generator)
-    return dict(
-        speech=torch.randn(3, 60, 10, generator=generator),
-        speech_lengths=torch.tensor([60, 41, 50]),
-        text=text,
-        text_lengths=lengths,
-        utt_id=["utt_a", "utt_b", "utt_c"],
-        teacher_topk_ids=ids.masked_fill((text < 0)[..., None], -1),
-        teacher_topk_ids_lengths=lengths.clone(),
-        teacher_topk_log_probs=torch.randn(3, 4, 3, generator=generator) - 3,
-        teacher_topk_log_probs_lengths=lengths.clone(),
-    )
+    return make_batch()

@@ -2,12 +2,11 @@
 
 import pytest
 import torch
-from tiny_student import run
+from tiny_student import PATH, add_path, run
 
 from espnet_lmkd.errors import InputError
 
 ONE_BEST_PATH = dict(type="one_best_path", weight=0.5)
-PATH = ("teacher_path", "teacher_path_topk_ids", "teacher_path_topk_log_probs")
 TRANSDUCERS = [
     dict(ctc_weight=0.0),
     dict(ctc_weight=0.3, report_cer=False, report_wer=False),
@@ -48,24 +47,6 @@ def test_a_multi_blank_transducer_keeps_espnets_loss(build_model, batch):
     )
     model(**batch)
     assert [len(shape) for shape in given] == [4]
-
-
-def add_path(model, batch, more_frames=0):
-    """Add targets of a teacher that emits all labels at once, on the last frame."""
-    _, frames = model.encode(batch["speech"], batch["speech_lengths"])
-    sizes = zip((frames + more_frames).tolist(), batch["text_lengths"].tolist())
-    path = [
-        torch.tensor([(t, 0) for t in range(T)] + [(T - 1, u + 1) for u in range(L)])
-        for T, L in sizes
-    ]
-    lengths = torch.tensor([len(nodes) for nodes in path])
-    ids = [torch.arange(6).view(1, 6).repeat(n, 1) for n in lengths]
-    log_probs = [torch.full((n, 6), -2.0) for n in lengths]
-    for name, rows in zip(PATH, (path, ids, log_probs)):
-        # As ESPnet's collate function pads.
-        value = 0.0 if rows[0].is_floating_point() else -1
-        padded = torch.nn.utils.rnn.pad_sequence(rows, True, padding_value=value)
-        batch.update({name: padded, f"{name}_lengths": lengths.clone()})
 
 
 @pytest.mark.parametrize("conf", [*TRANSDUCERS, dict(ctc_weight=0.3)])
