@@ -9,7 +9,7 @@ CONFIGS = {
     path.relative_to(ROOT).as_posix(): path
     for path in ROOT.glob("conf/**/*.yaml")
     # Those of pretrained models: asr/speech_prompt/test_llm_configs.py
-    if path.parent.name != "llm" and "encoder: lmkd_speech" not in path.read_text()
+    if path.parent.name != "llm" and "coder: lmkd_speech" not in path.read_text()
 }
 
 

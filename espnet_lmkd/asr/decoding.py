@@ -193,9 +193,9 @@ class Recogniser:
         return self.speech2text.beam_search_transducer.lm.eval()
 
     def _clean(self, text: str) -> str:
-        """Undo WordPiece's space around apostrophes: don ' t."""
+        """Undo WordPiece's space around apostrophes (don ' t), an LLM's new lines."""
         if self.speech2text.asr_train_args.token_type == "hugging_face":
-            return text.replace(" ' ", "'")
+            return " ".join(text.replace(" ' ", "'").split())
         return text
 
 

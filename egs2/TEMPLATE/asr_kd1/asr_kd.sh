@@ -39,8 +39,10 @@ min_wav_duration=0.1  # seconds
 max_wav_duration=30
 overlap_opts=       # --report_only where test sentences repeat training ones by nature
 
-token_type=bpe      # bpe, char, or hugging_face (the student takes over the teacher's vocabulary)
+token_type=bpe      # bpe, char, or hugging_face (the student takes over the vocabulary of the teacher, or of the LLM)
 nbpe=300
+llm=                # folder or hub id: the causal LM of decoder: lmkd_speech_prompt, with --token_type hugging_face
+text_case=as_is     # lower: how an LLM is to write; then give a --dumpdir of its own
 lm_train_text=data/local/lm_train.txt  # text of teacher and LM: never dev, test or unlabelled
 
 teacher_config=conf/teacher/modernbert_student_small.yaml
@@ -58,6 +60,7 @@ target_tag=         # ends the names of stores and of decoded unlabelled sets, t
 asr_configs="conf/train_asr_ctc.yaml conf/train_asr_kd_ctc_interaed.yaml"  # first: baseline
 control_config=     # configuration trained once more on targets shuffled across utterances
 seeds=1             # space separated
+init_model=         # checkpoint that trainings begin with, e.g. of another domain
 asr_args=           # passed to every training, e.g. "--max_epoch 5"
 asr_suffix=         # ends the experiments' names, to keep variants apart
 inference_config=conf/decode_ctc_greedy.yaml
@@ -87,6 +90,9 @@ add_vocab_size() {  # ESPnet wants "length,vocabulary" of each text
 normalization_of() {  # a pretrained encoder reads speech as it is
     grep -q '^encoder: lmkd_speech' "$1" || echo "--normalize global_mvn --normalize_conf stats_file=${stats_dir}/train/feats_stats.npz"
 }
+llm_of() {
+    ! grep -q '^decoder: lmkd_speech_prompt' "$1" || echo "--decoder_conf model=${llm:?train a speech-prompted LM with --llm}"
+}
 run_stage() { [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ] && [ "$2" != true ]; }
 
 feats_tag=raw speech=wav.scp,speech,sound
@@ -95,25 +101,7 @@ data_feats=${dumpdir}/${feats_tag}
 read -r -a eval_sets <<<"${valid_set} ${test_sets}"
 device=$([ "${ngpu}" -gt 0 ] && echo cuda || echo cpu)
 ! "${use_lm}" || [ "${token_type}" != hugging_face ] || die "--use_lm needs --token_type bpe or char: ESPnet's LM ends sentences with the last token, not [SEP]"
-teacher_tag=$(basename "${teacher_config}" .yaml)
-case ${token_type} in
-    bpe) token_tag=bpe${nbpe} ;;
-    char) token_tag=char ;;
-    hugging_face) token_tag=hugging_face_${teacher_tag} ;;
-    *) die "--token_type is bpe, char or hugging_face; got ${token_type}" ;;
-esac
-text_tag=${token_tag}${train_set#train}  # tokens, LM and its like of a part know nothing of the rest
-teacher_dir=${expdir}/teacher_${teacher_tag}_${text_tag}
-token_dir=data/token_list/${text_tag}
-tokenizer_opts=(--token_type "${token_type}") special_tokens=()
-case ${token_type} in
-    bpe) tokenizer_opts+=(--bpemodel "${token_dir}/bpe.model") ;;
-    hugging_face)
-        token_dir=${teacher_dir}; tokenizer_opts+=(--bpemodel "${teacher_dir}")
-        special_tokens=(--model_conf "sym_blank='[PAD]'" --model_conf "sym_sos='[CLS]'" --model_conf "sym_eos='[SEP]'") ;;
-esac
-token_list=${token_dir}/tokens.txt
-tokenizer_opts+=(--token_list "${token_list}")
+. scripts/tokens.sh   # text_tag, teacher_dir, token_dir, token_list, tokenizer_opts, special_tokens
 . scripts/targets.sh  # full_train_set, stores_of_targets, needs_lm_teacher, functions of stage 7
 set_tag=${full_train_set#train}  # train_10_sp: names of experiments end in _10_sp
 stats_dir=${expdir}/asr_stats_${feats_tag}_${lang}_${token_tag}${set_tag}
@@ -139,7 +127,7 @@ if run_stage 3 "${skip_data_prep}"; then
     for dset in "${labelled_set}" "${eval_sets[@]}" ${unlabelled_sets}; do
         length_opts=(--min_seconds "${min_wav_duration}" --max_seconds "${max_wav_duration}")
         [[ " ${test_sets} " != *" ${dset} "* ]] || length_opts=(--min_seconds 0 --max_seconds inf)  # all of a test set
-        ${python} -m espnet_lmkd.bin.format_data --data_dir "data/${dset}" --out "${dumpdir}/raw/${dset}" --fs "${fs}" "${length_opts[@]}" --nj "${nj}"
+        ${python} -m espnet_lmkd.bin.format_data --data_dir "data/${dset}" --out "${dumpdir}/raw/${dset}" --fs "${fs}" --text_case "${text_case}" "${length_opts[@]}" --nj "${nj}"
         [ -n "${speech_encoder}" ] || continue
         # shellcheck disable=SC2086
         ${cuda_cmd} --gpu "${ngpu}" "${data_feats}/${dset}.log" ${python} -m espnet_lmkd.bin.dump_features --data_dir "${dumpdir}/raw/${dset}" \
@@ -159,12 +147,14 @@ fi
 
 if run_stage 5 "${skip_data_prep}"; then
     log "Stage 5: ${token_list}"
-    if [ "${token_type}" != hugging_face ]; then  # those come with the teacher in stage 6
+    if [ -n "${llm}" ]; then
+        ${python} -m espnet_lmkd.bin.make_tokens --token_type hugging_face --model "${llm}" --out "${token_dir}"
+    elif [ "${token_type}" != hugging_face ]; then  # those come with the teacher in stage 6
         ${python} -m espnet_lmkd.bin.make_tokens --text "data/${train_set}/text" --token_type "${token_type}" --vocab_size "${nbpe}" --out "${token_dir}"
     fi
 fi
 
-if run_stage 6 "${skip_teacher}" && { "${needs_lm_teacher}" || [ "${token_type}" = hugging_face ]; }; then
+if run_stage 6 "${skip_teacher}" && { "${needs_lm_teacher}" || [ "${token_type}${llm}" = hugging_face ]; }; then
     log "Stage 6: teacher -> ${teacher_dir} (log: ${teacher_dir}.log)"
     teacher_opts=("${tokenizer_opts[@]}")
     [ "${token_type}" != hugging_face ] || teacher_opts=(--token_type hugging_face)
@@ -217,8 +207,9 @@ fi
 
 if run_stage 10 "${skip_train}"; then
     log "Stage 10: statistics -> ${stats_dir}"
+    # shellcheck disable=SC2046
     ${train_cmd} "${stats_dir}/stats.log" ${python} -m espnet_lmkd.bin.asr_kd_train --collect_stats true \
-        --config "${config_list[0]}" "${asr_data_opts[@]}" --ngpu 0 --output_dir "${stats_dir}"
+        --config "${config_list[0]}" $(llm_of "${config_list[0]}") "${asr_data_opts[@]}" --ngpu 0 --output_dir "${stats_dir}"
     add_vocab_size "${stats_dir}"
 fi
 
@@ -235,7 +226,7 @@ if run_stage 11 "${skip_train}"; then
             --train_shape_file "${stats_dir}/train/text_shape.${token_type}" \
             --valid_shape_file "${stats_dir}/valid/speech_shape" \
             --valid_shape_file "${stats_dir}/valid/text_shape.${token_type}" \
-            $(normalization_of "${configs[index]}") \
+            $(normalization_of "${configs[index]}") $(llm_of "${configs[index]}") ${init_model:+--init_param "${init_model}"} \
             --multiprocessing_distributed "$([ "${ngpu}" -gt 1 ] && echo true || echo false)" --resume true --fold_length 80000 --fold_length 150 --output_dir "${exp}" ${asr_args} &
         started
     done

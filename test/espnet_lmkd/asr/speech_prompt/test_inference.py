@@ -59,6 +59,17 @@ def table(folder, name):
     return dict(line.split(" ", 1) for line in lines)
 
 
+def test_an_llms_new_lines_stay_on_the_line(world, monkeypatch):
+    from espnet_lmkd.asr.decoding import Recogniser, SearchOptions
+
+    files = str(world / "exp" / "config.yaml"), str(world / "exp" / "valid.acc.ave.pth")
+    recogniser = Recogniser(*files, SearchOptions(search="speech_prompt"))
+    monkeypatch.setattr(
+        recogniser.speech2text.tokenizer, "tokens2text", lambda tokens: " a\nb\r\x0bc"
+    )
+    assert recogniser._hypothesis([5], 0.0).text == "a b c"
+
+
 @pytest.mark.parametrize("beam_size", [1, 3])
 def test_batches_change_nothing(world, beam_size, caplog):
     limits = {"tokens_per_second": 3.0, "extra_tokens": 1}

@@ -10,7 +10,12 @@ from tiny_llm import save_llm
 from espnet_lmkd.asr.speech_prompt.generation import Limits
 from espnet_lmkd.errors import InputError
 
-CONF = Path(__file__).parents[4] / "conf" / "llm"
+CONF = Path(__file__).parents[4] / "conf"
+PROMPTED = [
+    path
+    for path in sorted(CONF.glob("**/train_asr*.yaml"))
+    if "decoder: lmkd_speech_prompt" in path.read_text()
+]
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "!", "Ġ"]
 
 
@@ -23,7 +28,7 @@ def models(tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize("path", sorted(CONF.glob("train_asr*")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", PROMPTED, ids=lambda p: p.stem)
 def test_dry_run(path, models, tmp_path):
     from espnet_lmkd.asr.task import ASRKDTask
 
@@ -43,7 +48,7 @@ def test_dry_run(path, models, tmp_path):
 def test_a_transducer_teacher_on_a_pretrained_encoder(models, tmp_path):
     from espnet_lmkd.asr.task import ASRKDTask
 
-    path = CONF.parent / "large" / "train_asr_rnnt_teacher.yaml"
+    path = CONF / "large" / "train_asr_rnnt_teacher.yaml"
     command = ["--config", str(path), "--dry_run", "true", "--iterator_type", "none"]
     command += ["--token_list", str(models / "tokens.txt")]
     command += ["--encoder_conf", f"model={models / 'hubert'}"]
@@ -53,7 +58,7 @@ def test_a_transducer_teacher_on_a_pretrained_encoder(models, tmp_path):
         ASRKDTask.main(cmd=command + ["--output_dir", str(tmp_path), *stats])
 
 
-@pytest.mark.parametrize("path", sorted(CONF.glob("decode*")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted(CONF.glob("llm/decode*")), ids=lambda p: p.stem)
 def test_decoding(path):
     given = yaml.safe_load(path.read_text())
     assert given["search"] == "speech_prompt"
