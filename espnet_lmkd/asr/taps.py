@@ -13,7 +13,8 @@ DECODER = ("decoder_logits", "decoder_states")
 SCORES = ("blank_scores", "label_scores")
 TRANSDUCER = ("predictor_out", "joint_network", *SCORES)
 PER_TOKEN = (*DECODER, "predictor_out", "cif_vectors")  # and one more
-FIXED = ("text", "encoder_out", "ctc_logits", *DECODER, *TRANSDUCER, "cif_vectors")
+CIF = ("cif_vectors", "cif_weights")
+FIXED = ("text", "encoder_out", "ctc_logits", *DECODER, *TRANSDUCER, *CIF)
 
 
 def decoder_size(model: torch.nn.Module) -> Optional[int]:
@@ -59,9 +60,9 @@ def check_taps(names: Iterable[str], model: torch.nn.Module) -> None:
                 f"tap {name!r} needs a transducer student (decoder: transducer), this "
                 f"one's decoder is {type(model.decoder).__name__}"
             )
-        elif name == "cif_vectors" and not isinstance(model.decoder, CIFDecoder):
+        elif name in CIF and not isinstance(model.decoder, CIFDecoder):
             raise InputError(
-                "tap 'cif_vectors' needs a CIF student (decoder: lmkd_cif), this one's "
+                f"tap {name!r} needs a CIF student (decoder: lmkd_cif), this one's "
                 f"decoder is {type(model.decoder).__name__}"
             )
         elif name == "decoder_states" and decoder_size(model) is None:
@@ -106,7 +107,7 @@ class Taps:
             self._hook(model.decoder, self._keep("predictor_out"))
         if self.names.intersection(SCORES):
             self._hook(model.arc_scores, self._on_arc_scores)
-        if "cif_vectors" in self.names:
+        if self.names.intersection(CIF):
             self._hook(model.decoder.integrator, self._on_integrator)
         return self
 
@@ -165,6 +166,7 @@ class Taps:
 
     def _on_integrator(self, module, inputs, output):
         self.seen.setdefault("cif_vectors", output.vectors.data)
+        self.seen.setdefault("cif_weights", output.weights)
 
     def _keep(self, name):
         def hook(module, inputs, output):

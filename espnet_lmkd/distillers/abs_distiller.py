@@ -47,8 +47,10 @@ class AbsDistiller(torch.nn.Module, ABC):
     output after u tokens; `blank_scores` (B, T, L+1) and `label_scores` (B, T, L), the
     log-probabilities of the lattice's arcs; and `joint_network`, which is no `Padded`
     but the module itself: it maps (..., D) and (..., E) to logits (..., V). Of a CIF
-    recogniser: `cif_vectors` (B, L+1, D), integrated for the tokens and eos.
-    Teacher targets: the names of `espnet_lmkd.targets.schema`.
+    recogniser: `cif_vectors` (B, L+1, D), integrated for the tokens and eos, and
+    `cif_weights` (B, T) of its frames, before any scaling.
+    Teacher targets: the names of `espnet_lmkd.targets.schema`; none where the student
+    is its own teacher.
 
     Args:
         student: sizes and special tokens of the student.

@@ -60,7 +60,7 @@ target_tag=         # ends the names of stores and of decoded unlabelled sets, t
 asr_configs="conf/train_asr_ctc.yaml conf/train_asr_kd_ctc_interaed.yaml"  # first: baseline
 control_config=     # configuration trained once more on targets shuffled across utterances
 seeds=1             # space separated
-init_model=         # checkpoint that trainings begin with, e.g. of another domain
+init_model=         # checkpoint that trainings begin with, e.g. of another domain; SEED in it stands for theirs
 asr_args=           # passed to every training, e.g. "--max_epoch 5"
 asr_suffix=         # ends the experiments' names, to keep variants apart
 inference_config=conf/decode_ctc_greedy.yaml
@@ -69,6 +69,7 @@ use_lm=false        # also train an LM and decode the baseline with shallow fusi
 lm_config=conf/train_lm_transformer.yaml
 lm_inference_config=conf/decode_ctc_beam_lm.yaml
 comparison=compare  # stage 16: folder of the tables and pictures, below exp
+compare_with=       # stage 16: systems that lead its tables, name=experiment:decoding, the first being the baseline
 upload_exp=         # stage 15: experiment to upload
 hf_repo=            # stage 15: user/name on the Hugging Face hub
 upload_opts=        # stage 15: --dry_run shows what would go
@@ -226,7 +227,7 @@ if run_stage 11 "${skip_train}"; then
             --train_shape_file "${stats_dir}/train/text_shape.${token_type}" \
             --valid_shape_file "${stats_dir}/valid/speech_shape" \
             --valid_shape_file "${stats_dir}/valid/text_shape.${token_type}" \
-            $(normalization_of "${configs[index]}") $(llm_of "${configs[index]}") ${init_model:+--init_param "${init_model}"} \
+            $(normalization_of "${configs[index]}") $(llm_of "${configs[index]}") ${init_model:+--init_param "${init_model//SEED/${exp_seeds[index]}}"} \
             --multiprocessing_distributed "$([ "${ngpu}" -gt 1 ] && echo true || echo false)" --resume true --fold_length 80000 --fold_length 150 --output_dir "${exp}" ${asr_args} &
         started
     done
@@ -286,5 +287,6 @@ if run_stage 15 "${skip_upload}"; then
 fi
 
 if run_stage 16 "${skip_eval}"; then
-    ${python} -m espnet_lmkd.bin.compare --exp "${systems[@]}" --test_sets "${eval_sets[@]}" --out "${expdir}/${comparison}${asr_suffix}"
+    # shellcheck disable=SC2086
+    ${python} -m espnet_lmkd.bin.compare --exp ${compare_with} "${systems[@]}" --test_sets "${eval_sets[@]}" --out "${expdir}/${comparison}${asr_suffix}"
 fi
