@@ -97,6 +97,7 @@ class Recogniser:
             penalty=options.penalty,
             maxlenratio=options.maxlenratio,
             minlenratio=options.minlenratio,
+            nbest=options.nbest,
         )
         self.model = self.speech2text.asr_model
         check_checkpoint(self.model, model_file)
@@ -123,18 +124,24 @@ class Recogniser:
 
     def __call__(self, speech) -> Hypothesis:
         """Recognise (N,) samples or (T, E) features, or raise `TooShortUttError`."""
+        return self.nbest(speech)[0]
+
+    def nbest(self, speech) -> List[Hypothesis]:
+        """Return the best hypotheses, at most `options.nbest`; see `__call__`."""
         self._check_length(speech)
         if self.options.search == "ctc_greedy":
             speech = torch.as_tensor(speech, device=self.device)
-            return self._hypothesis(*ctc_greedy(self.model, speech))
+            return [self._hypothesis(*ctc_greedy(self.model, speech))]
         if self.options.search == "cif_parallel":
-            (found,) = self.model.decoder.parallel_decode(self._encode(speech))
-            return self._hypothesis(*found)
+            found = self.model.decoder.parallel_decode(self._encode(speech))
+            return [self._hypothesis(*found[0])]
         results = self.speech2text(speech)
         if isinstance(results, tuple):  # with the greedy results of InterCTC
             results = results[0]
-        text, tokens, token_ids, best = results[0]
-        return Hypothesis(self._clean(text), tokens, token_ids, float(best.score))
+        return [
+            Hypothesis(self._clean(text), tokens, token_ids, float(hyp.score))
+            for text, tokens, token_ids, hyp in results
+        ]
 
     def batches(self, inputs: Inputs) -> List[List[str]]:
         """Group the utterances that are decoded at once."""
@@ -146,16 +153,16 @@ class Recogniser:
         }
         return speech_prompt.batches(seconds, self.options.batch_seconds)
 
-    def recognise(self, speeches, seconds: List[float]) -> List[Optional[Hypothesis]]:
-        """Recognise a batch; None stands for what is too short for the encoder."""
-        results, encoded = [None] * len(speeches), {}
+    def recognise(self, speeches, seconds: List[float]) -> List[List[Hypothesis]]:
+        """Recognise a batch; nothing comes of what is too short for the encoder."""
+        results, encoded = [[] for _ in speeches], {}
         for index, speech in enumerate(speeches):
             try:
                 if self.options.search == "speech_prompt":
                     self._check_length(speech)
                     encoded[index] = self._encode(speech).data[0]
                 else:
-                    results[index] = self(speech)
+                    results[index] = self.nbest(speech)
             except TooShortUttError:
                 continue
         if encoded:
@@ -169,7 +176,7 @@ class Recogniser:
                 speech_prompt.Limits(**self.options.limits),
             )
             for index, (ids, score, limit) in zip(encoded, found):
-                results[index] = self._hypothesis(ids, score, limit)
+                results[index] = [self._hypothesis(ids, score, limit)]
         return results
 
     @torch.no_grad()
@@ -204,6 +211,7 @@ def decode_set(
 ) -> None:
     """Decode a data directory into `text`, `token`, `token_int`, `score`, `rtf.json`.
 
+    `nbest` has all hypotheses of each utterance, if more than one was asked for, and
     `limits` names the utterances of `speech_prompt` that did not end by themselves.
 
     A set that was decoded with the same files and options is left as it is. An
@@ -229,7 +237,7 @@ def decode_set(
     if report.is_file() and json.loads(report.read_text()).get("decoded") == done:
         logger.warning(f"{output_dir}: already decoded")
         return
-    hypotheses, too_short, audio, compute = {}, [], 0.0, 0.0
+    lists, audio, compute = {}, 0.0, 0.0
     progress = tqdm(total=len(inputs.files), desc=str(output_dir), unit="utt")
     for batch in recogniser.batches(inputs):
         speeches = [read_input(inputs.files[u], recogniser.sample_rate) for u in batch]
@@ -241,11 +249,12 @@ def decode_set(
         found = recogniser.recognise(speeches, seconds)
         compute += time.perf_counter() - start
         audio += sum(seconds)
-        too_short += [u for u, hypothesis in zip(batch, found) if hypothesis is None]
-        nothing = Hypothesis("", [], [], 0.0)
-        hypotheses.update((u, hyp or nothing) for u, hyp in zip(batch, found))
+        lists.update(zip(batch, found))
         progress.update(len(batch))
     progress.close()
+    too_short = [utt for utt, hyps in lists.items() if not hyps]
+    nothing = Hypothesis("", [], [], 0.0)
+    hypotheses = {utt: hyps[0] if hyps else nothing for utt, hyps in lists.items()}
     if too_short:
         logger.warning(
             f"{data_dir}: {len(too_short)} utterances are too short for the encoder "
@@ -259,6 +268,9 @@ def decode_set(
         },
         "score": {utt: f"{hyp.score:.4f}" for utt, hyp in hypotheses.items()},
     }
+    if recogniser.options.nbest > 1:
+        rows = {u: [[h.text, h.tokens, h.score] for h in n] for u, n in lists.items()}
+        columns["nbest"] = {utt: json.dumps(row) for utt, row in rows.items()}
     if recogniser.options.search == "speech_prompt":
         limits = {utt: hyp.limit for utt, hyp in hypotheses.items() if hyp.limit}
         columns["limits"] = limits

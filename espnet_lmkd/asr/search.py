@@ -36,6 +36,7 @@ class SearchOptions:
         maxlenratio, minlenratio: limits of the length relative to encoder frames.
         transducer_conf: more of `BeamSearchTransducer`, such as search_type `default`
             or `maes`, and score_norm.
+        nbest: hypotheses that `beam` and `transducer` give, the best first.
         batch_seconds: of speech that are decoded at once.
         limits: options of `speech_prompt.generation.Limits`.
     """
@@ -48,6 +49,7 @@ class SearchOptions:
     maxlenratio: float = 0.0
     minlenratio: float = 0.0
     transducer_conf: Dict[str, Any] = dataclasses.field(default_factory=dict)
+    nbest: int = 1
     batch_seconds: float = 120.0
     limits: Dict[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -89,6 +91,11 @@ def check_options(options: SearchOptions) -> None:
         raise InputError(f"unknown option {unknown} of limits; choose from {choices}")
     if options.limits and options.search != "speech_prompt":
         raise InputError("limits are for search: speech_prompt only")
+    most = options.beam_size if options.search in ("beam", "transducer") else 1
+    if not 1 <= options.nbest <= most:
+        raise InputError(
+            f"nbest: 1 .. {most} with this search and beam_size, got {options.nbest}"
+        )
     if options.search != "transducer":
         if options.transducer_conf:
             raise InputError("transducer_conf is for search: transducer only")

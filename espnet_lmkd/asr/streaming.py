@@ -122,6 +122,8 @@ class StreamingRecogniser(Recogniser):
                 f"search: {options.search} cannot stream; use search: transducer, or "
                 "for other models ESPnet's espnet2.bin.asr_inference_streaming"
             )
+        if options.nbest > 1:
+            raise InputError(f"nbest: {options.nbest}: a stream has one hypothesis")
         super().__init__(train_config, model_file, options, *args, **kw)
         check_streams(self.model, train_config)
         self.latencies: List[Optional[Latency]] = []
@@ -131,14 +133,14 @@ class StreamingRecogniser(Recogniser):
         """Begin an utterance."""
         return Stream(self)
 
-    def __call__(self, speech: np.ndarray) -> Hypothesis:
-        """Recognise (N,) samples piece by piece and note the latency."""
+    def nbest(self, speech: np.ndarray) -> List[Hypothesis]:
+        """Recognise (N,) samples piece by piece and note the latency; one is found."""
         self.latencies.append(None)
         size = max(1, round(self.options.chunk_seconds * self.sample_rate))
         hypothesis, self.latencies[-1] = feed(
             self.stream(), speech, size, self.sample_rate
         )
-        return hypothesis
+        return [hypothesis]
 
 
 def feed(

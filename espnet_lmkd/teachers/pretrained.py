@@ -93,6 +93,27 @@ def _load(auto_class, source, revision):
     return model.eval(), tokenizer, sorted(info["missing_keys"])
 
 
+def load_tokenizer(source, revision=None):
+    """Load the tokenizer of a language model; code that came with it is never run.
+
+    Raises:
+        InputError: There is none, or it has no end-of-sequence token.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            source, revision=revision, trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split()).split(". ")[0]
+        raise InputError(
+            f"tokenizer {source!r} is neither a folder nor an id that the Hugging Face"
+            f" hub gives ({reason})"
+        ) from error
+    if tokenizer.eos_token is None:
+        raise InputError(f"tokenizer {source!r} has no end-of-sequence token")
+    return tokenizer
+
+
 def weights_sha256(model) -> str:
     """Return a digest of the weights: equal digests, equal teachers."""
     digest = hashlib.sha256()

@@ -51,6 +51,7 @@ hidden_teacher=     # folder or hub id for teacher_hidden; empty: the teacher of
 speech_teacher=     # for teacher_path_topk: checkpoint of a transducer of this recipe, exp/asr_.../<name>.pth
 pseudo_lm=          # LM of stages 8-9 (exp/lm_...) in shallow fusion where it decodes --unlabelled_sets
 pseudo_inference_config=  # how it decodes them; empty: conf/decode_transducer.yaml, or ..._lm.yaml with --pseudo_lm
+pseudo_rescore_opts=  # then these of bin.rescore choose, e.g. "--lm HuggingFaceTB/SmolLM2-135M --lm_weight 0.3"; its configuration has nbest
 min_confidence=0    # 0 .. 1: hypotheses less sure of their tokens, exp(score / tokens), are not trained on
 top_k=8
 temperature=1.0

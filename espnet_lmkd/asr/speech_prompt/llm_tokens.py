@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Any, Dict
 
-from transformers import AutoTokenizer
-
 from espnet_lmkd.data.directory import write_lines
-from espnet_lmkd.errors import InputError
+from espnet_lmkd.teachers.pretrained import load_tokenizer
 
 
 def write_llm_tokens(source, out, revision=None) -> Dict[str, Any]:
@@ -29,18 +27,7 @@ def write_llm_tokens(source, out, revision=None) -> Dict[str, Any]:
     Raises:
         InputError: there is no such tokenizer, or it has no end-of-sequence token.
     """
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            source, revision=revision, trust_remote_code=False
-        )
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split()).split(". ")[0]
-        raise InputError(
-            f"tokenizer {source!r} is neither a folder nor an id that the Hugging Face"
-            f" hub gives ({reason})"
-        ) from error
-    if tokenizer.eos_token is None:
-        raise InputError(f"tokenizer {source!r} has no end-of-sequence token")
+    tokenizer = load_tokenizer(source, revision)
     by_id = {index: token for token, index in tokenizer.get_vocab().items()}
     tokens = [by_id.get(index, "") for index in range(max(by_id) + 1)]
     tokens = [

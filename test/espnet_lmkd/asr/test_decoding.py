@@ -13,6 +13,7 @@ from tiny_experiment import LENGTHS, make_lm, make_speech, make_student
 
 from espnet_lmkd.bin import asr_inference, tune_decode
 from espnet_lmkd.errors import InputError
+from espnet_lmkd.scoring.counts import read_hypotheses
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +86,25 @@ def test_command_decodes_and_resumes(world, tmp_path, caplog):
     assert (out / "text").read_text().splitlines() == lines
     asr_inference.main(arguments(world, tmp_path, "--num_utts", "2"))
     assert [line.split()[0] for line in (out / "score").open()] == ["s1-a", "s2-c"]
+
+
+def test_all_hypotheses_of_a_beam_are_written(world, tmp_path):
+    from espnet_lmkd.asr.decoding import decode_set
+
+    beam = recogniser(world, search="beam", beam_size=3, nbest=2, lm_weight=0.5)
+    decode_set(beam, world / "dump" / "test", tmp_path)
+    lines = (tmp_path / "nbest").read_text().splitlines()
+    lists = dict(line.split(" ", 1) for line in lines)
+    texts = read_hypotheses(tmp_path / "text")
+    for utterance, hypotheses in lists.items():
+        hypotheses = json.loads(hypotheses)
+        scores = [score for _, _, score in hypotheses]
+        assert scores == sorted(scores, reverse=True) and len(scores) in (0, 2)
+        assert texts[utterance] == (hypotheses[0][0] if hypotheses else "")
+    assert json.loads(lists["s2-tiny"]) == [] and json.loads(lists["s1-a"])
+    for wrong in (dict(nbest=2), dict(search="beam", beam_size=3, nbest=4)):
+        with pytest.raises(InputError, match="nbest: 1 .. [13] "):
+            recogniser(world, **wrong)
 
 
 def test_parameters_are_those_of_the_deployed_model(world):

@@ -250,6 +250,8 @@ def test_what_cannot_stream_is_refused(world, tmp_path):
         recogniser(world, search="ctc_greedy")
     with pytest.raises(InputError, match="more than 0"):
         recogniser(world, chunk_seconds=0.0)
+    with pytest.raises(InputError, match="one hypothesis"):
+        recogniser(world, beam_size=3, nbest=2)
     with pytest.raises(InputError, match="search_type: default"):
         recogniser(world, beam_size=2, transducer_conf=dict(search_type="alsd"))
     with pytest.raises(InputError, match="UtteranceMVN needs the whole utterance"):

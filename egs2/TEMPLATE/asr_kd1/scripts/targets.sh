@@ -46,6 +46,14 @@ label_unlabelled_sets() {  # by the speech teacher: writes the data directory of
         started
     done
     finish
+    if [ -n "${pseudo_rescore_opts}" ]; then
+        # shellcheck disable=SC2206
+        opts=(${unlabelled_sets})
+        # shellcheck disable=SC2086
+        ${cuda_cmd} --gpu "${ngpu}" "${decoding}_rescored/rescore.log" ${python} -m espnet_lmkd.bin.rescore ${pseudo_rescore_opts} \
+            --device "${device}" --decode_dirs "${opts[@]/#/${decoding}/}" --output_dir "${decoding}_rescored"
+        decoding+=_rescored
+    fi
     for dset in ${unlabelled_sets}; do
         opts=()
         [ ! -f "data/${dset}/text" ] || opts=(--reference "data/${dset}/text")
