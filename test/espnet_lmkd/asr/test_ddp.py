@@ -1,14 +1,11 @@
 """Two spawned processes train as one process does with the whole batch."""
 
-import socket
-
 import pytest
 import torch
-import torch.distributed
 from tiny_student import DECODER, INTERAED, add_path, make_batch
+from two_ranks import check, train
 
 HIDDEN = dict(target_size=6)
-RANKS = slice(0, 2), slice(2, 3)  # utterances of each
 STUDENTS = {
     "ctc": dict(
         distillers=[
@@ -55,32 +52,6 @@ STUDENTS = {
 }
 
 
-def gradients(model):
-    return {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
-
-
-def worker(rank, port, students, out):
-    """A spawned child sees only what importing the task registers."""
-    from espnet_lmkd.asr.task import ASRKDTask
-
-    torch.distributed.init_process_group(
-        "gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2
-    )
-    results = {}
-    for name, (config, state, batches) in students.items():
-        model = ASRKDTask.build_model(config).eval()
-        model.load_state_dict(state)
-        model = torch.nn.parallel.DistributedDataParallel(
-            model, find_unused_parameters=True
-        )
-        loss, stats, weight = model(**batches[rank])
-        # ESPnet's trainer weighs the ranks by their batch sizes.
-        (loss * weight / 3 * 2).sum().backward()
-        results[name] = sorted(stats), gradients(model.module)
-    torch.save(results, f"{out}/{rank}.pt")
-    torch.distributed.destroy_process_group()
-
-
 def add_targets(name, model, batch):
     """Add random targets of each method to two of the three utterances."""
     batch["speech_lengths"][:] = 60  # ESPnet's convolutions see the padding
@@ -101,32 +72,15 @@ def add_targets(name, model, batch):
 
 @pytest.fixture(scope="module")
 def trained(build_model, tmp_path_factory):
-    """Return what one process and what two find, of every student."""
-    out, students, expected = tmp_path_factory.mktemp("ddp"), {}, {}
+    students = {}
     for name, student in STUDENTS.items():
         model = build_model(**student).eval()
-        whole = add_targets(name, model, make_batch())
-        parts = [{k: v[part] for k, v in whole.items()} for part in RANKS]
-        students[name] = build_model.last_args, model.state_dict(), parts
-        loss, stats, _ = model(**whole)
-        loss.sum().backward()
-        expected[name] = sorted(stats), gradients(model)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    torch.multiprocessing.spawn(worker, (port, students, str(out)), nprocs=2)
-    return expected, [torch.load(out / f"{rank}.pt") for rank in (0, 1)]
+        batch = add_targets(name, model, make_batch())
+        students[name] = build_model.last_args, model, batch
+    return train(students, tmp_path_factory.mktemp("ddp"))
 
 
 @pytest.mark.parametrize("name", STUDENTS)
 def test_gradients_of_two_ranks_are_those_of_one_process(trained, name):
     """Uneven ranks, and the one utterance of the second has no targets."""
-    expected, ranks = trained
-    stats, gradients_of_one = expected[name]
-    for rank in ranks:
-        assert rank[name][0] == stats
-        assert rank[name][1].keys() == gradients_of_one.keys()
-        for key, gradient in gradients_of_one.items():
-            torch.testing.assert_close(
-                rank[name][1][key], gradient, rtol=1e-4, atol=1e-5
-            )
+    check(trained, name)

@@ -6,6 +6,7 @@ import pytest
 import torch
 import yaml
 from tiny_prompted import SIZE, batch, build, save
+from two_ranks import check, train
 
 from espnet_lmkd.errors import InputError
 
@@ -30,6 +31,19 @@ def test_loss_falls_and_the_frozen_model_stays(bridge, tmp_path):
     assert all(name.startswith("decoder.lm.model.") for name in frozen)
     for name, parameter in moved.items():
         assert (parameter.grad is not None) == (name not in frozen), name
+
+
+def test_gradients_of_two_ranks_are_those_of_one_process(tmp_path):
+    students = {}
+    for bridge in ("conv", "cif"):
+        conf = {"bridge": bridge, "bridge_conf": {}, "lora": {"r": 4}}
+        model, args = build(tmp_path, decoder_conf=conf)
+        whole = batch()
+        whole["speech_lengths"][:] = 20  # ESPnet's convolutions see the padding
+        students[bridge] = args, model.eval(), whole
+    trained = train(students, tmp_path)
+    for bridge in students:
+        check(trained, bridge)
 
 
 def test_quantity_loss_is_added(tmp_path):
