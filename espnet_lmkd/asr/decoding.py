@@ -87,7 +87,7 @@ class Recogniser:
         self.speech2text = Speech2Text(
             str(train_config),
             str(model_file),
-            transducer_conf=options.transducer_conf,
+            transducer_conf=options.of_transducer,
             lm_train_config=str(lm_train_config) if options.with_lm else None,
             lm_file=str(lm_file) if options.with_lm else None,
             device=device,
@@ -97,7 +97,7 @@ class Recogniser:
             penalty=options.penalty,
             maxlenratio=options.maxlenratio,
             minlenratio=options.minlenratio,
-            nbest=options.nbest,
+            nbest=options.beam_size if options.nbest > 1 else 1,
         )
         self.model = self.speech2text.asr_model
         check_checkpoint(self.model, model_file)
@@ -138,10 +138,11 @@ class Recogniser:
         results = self.speech2text(speech)
         if isinstance(results, tuple):  # with the greedy results of InterCTC
             results = results[0]
-        return [
-            Hypothesis(self._clean(text), tokens, token_ids, float(hyp.score))
-            for text, tokens, token_ids, hyp in results
-        ]
+        different = {}  # a transducer's search finds a text by several paths
+        for text, tokens, ids, hyp in results:
+            found = Hypothesis(self._clean(text), tokens, ids, float(hyp.score))
+            different.setdefault(tuple(ids), found)
+        return list(different.values())[: self.options.nbest]
 
     def batches(self, inputs: Inputs) -> List[List[str]]:
         """Group the utterances that are decoded at once."""
@@ -226,12 +227,11 @@ def decode_set(
     """
     output_dir = Path(output_dir)
     inputs = read_inputs(data_dir, num_utts)
+    listed = json.dumps([[u, p, version(p)] for u, p in inputs.files.items()])
     done = {
         "options": dataclasses.asdict(recogniser.options),
         "files": {str(p): version(p) for p in recogniser.files},
-        "inputs": hashlib.sha256(
-            json.dumps([[u, p, version(p)] for u, p in inputs.files.items()]).encode()
-        ).hexdigest(),
+        "inputs": hashlib.sha256(listed.encode()).hexdigest(),
     }
     report = output_dir / "rtf.json"
     if report.is_file() and json.loads(report.read_text()).get("decoded") == done:
@@ -252,10 +252,9 @@ def decode_set(
         lists.update(zip(batch, found))
         progress.update(len(batch))
     progress.close()
-    too_short = [utt for utt, hyps in lists.items() if not hyps]
-    nothing = Hypothesis("", [], [], 0.0)
-    hypotheses = {utt: hyps[0] if hyps else nothing for utt, hyps in lists.items()}
-    if too_short:
+    nothing = [Hypothesis("", [], [], 0.0)]
+    hypotheses = {utt: (hyps or nothing)[0] for utt, hyps in lists.items()}
+    if too_short := [utt for utt, hyps in lists.items() if not hyps]:
         logger.warning(
             f"{data_dir}: {len(too_short)} utterances are too short for the encoder "
             f"and have an empty hypothesis: {too_short}"
@@ -279,6 +278,7 @@ def decode_set(
                 f"{output_dir / 'limits'}: {len(limits)} hypotheses ended by length or"
                 " repetition"
             )
+    (output_dir / "nbest").unlink(missing_ok=True)
     for name, table in columns.items():
         write_table(output_dir / name, table)
     rtf = {

@@ -76,6 +76,13 @@ class SearchOptions:
         return self.lm_weight != 0 and self.search in ("beam", "transducer")
 
     @property
+    def of_transducer(self) -> Dict[str, Any]:
+        """Options of ESPnet's `BeamSearchTransducer` that it has alone."""
+        if self.nbest == 1:
+            return self.transducer_conf
+        return {**self.transducer_conf, "nbest": self.beam_size}
+
+    @property
     def search_type(self) -> str:
         """Which of ESPnet's transducer searches it is."""
         return self.transducer_conf.get("search_type", "default")
@@ -105,6 +112,11 @@ def check_options(options: SearchOptions) -> None:
         raise InputError(
             f"unknown option {unknown} of transducer_conf; choose from "
             f"{TRANSDUCER_OPTIONS}"
+        )
+    if options.nbest > 1 and options.transducer_conf.get("score_norm", True):
+        raise InputError(
+            "nbest: scores are to be added to, and score_norm ranks by score / length;"
+            " set transducer_conf: {score_norm: false}"
         )
     if options.search_type not in TRANSDUCER_SEARCHES:
         raise InputError(

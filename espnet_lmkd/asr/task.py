@@ -97,6 +97,13 @@ class ASRKDTask(espnet_asr.ASRTask):
                 f"{sorted(pretrained)}; set init: none"
             )
         model = super().build_model(args)
+        for symbol in ("sym_blank", "sym_sos", "sym_eos"):
+            token = args.model_conf.get(symbol)
+            if token is not None and token not in model.token_list:
+                raise InputError(
+                    f"model_conf: {symbol}: {token!r} is none of the "
+                    f"{len(model.token_list)} tokens; ESPnet would take another one"
+                )
         if isinstance(model.encoder, SpeechEncoder):
             if args.normalize is not None:
                 raise InputError(

@@ -2,7 +2,6 @@
 
 import argparse
 
-from espnet_lmkd.alignment.spans import TEXT_CASES
 from espnet_lmkd.data.audio import format_directory
 from espnet_lmkd.data.directory import read_table
 from espnet_lmkd.errors import exits_cleanly
@@ -20,12 +19,6 @@ def get_parser():
     parser.add_argument("--fs", type=int, default=16000, help="sampling rate in Hz")
     parser.add_argument("--min_seconds", type=float, default=0.1, help="shortest kept")
     parser.add_argument("--max_seconds", type=float, default=30.0, help="longest kept")
-    parser.add_argument(
-        "--text_case",
-        choices=sorted(TEXT_CASES),
-        default="as_is",
-        help="of transcripts",
-    )
     parser.add_argument("--nj", type=int, default=1, help="number of processes")
     return parser
 
@@ -39,13 +32,7 @@ def main(cmd=None):
     """
     args = get_parser().parse_args(cmd)
     dropped = format_directory(
-        args.data_dir,
-        args.out,
-        args.fs,
-        args.min_seconds,
-        args.max_seconds,
-        args.nj,
-        TEXT_CASES[args.text_case],
+        args.data_dir, args.out, args.fs, args.min_seconds, args.max_seconds, args.nj
     )
     samples = read_table(f"{args.out}/utt2num_samples").values()
     hours = sum(map(int, samples)) / args.fs / 3600

@@ -35,7 +35,7 @@ def get_parser():
         help="what the LM is given to read",
     )
     add("--lm_weight", nargs="+", type=float, default=[0.3])
-    add("--length_bonus", nargs="+", type=float, default=[0.0], help="for each word")
+    add("--length_bonus", nargs="+", type=float, default=[0.0], help="for each token")
     add(
         "--tune_text",
         help="transcripts of the first of the --decode_dirs: the weights are those of"
@@ -60,6 +60,13 @@ def main(cmd=None):
         raise InputError(
             "several --lm_weight or --length_bonus want the --tune_text that decides"
         )
+    outs = [Path(args.output_dir, Path(d).name).resolve() for d in args.decode_dirs]
+    read_from = {Path(d).resolve() for d in args.decode_dirs}
+    if len(set(outs)) < len(outs) or read_from.intersection(outs):
+        raise InputError(
+            f"--output_dir {args.output_dir}: each of the --decode_dirs wants a folder"
+            " of its own there, by its last name, and not the one it is read from"
+        )
     from espnet_lmkd.teachers.sentence_scores import SentenceScorer
 
     scorer = SentenceScorer.from_pretrained(
@@ -82,7 +89,7 @@ def main(cmd=None):
         columns = {
             "text": {utt: hyp.text for utt, hyp in chosen.items()},
             "token": {utt: " ".join(hyp.tokens) for utt, hyp in chosen.items()},
-            "score": {utt: f"{h.total(*weights):.4f}" for utt, h in chosen.items()},
+            "score": {utt: f"{hyp.score:.4f}" for utt, hyp in chosen.items()},
         }
         for name, table in columns.items():
             write_table(out / name, table)

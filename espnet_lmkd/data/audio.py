@@ -139,15 +139,7 @@ def format_utterance(job):
     return num_samples
 
 
-def format_directory(
-    data_dir,
-    out,
-    fs=16000,
-    min_seconds=0.1,
-    max_seconds=30.0,
-    nj=1,
-    text_case=str,
-):
+def format_directory(data_dir, out, fs=16000, min_seconds=0.1, max_seconds=30.0, nj=1):
     """Write a data directory as mono 16-bit flac, leaving out what is short or long.
 
     Flac files that an earlier run completed are kept: start a killed run again.
@@ -161,7 +153,6 @@ def format_directory(
         min_seconds: Shorter utterances are dropped.
         max_seconds: Longer utterances are dropped.
         nj: Number of processes.
-        text_case: A function of a transcript, which is written so.
 
     Returns:
         dict[str, str]: Dropped utterance to the reason.
@@ -186,8 +177,6 @@ def format_directory(
             f" {max_seconds} s; change --min_seconds or --max_seconds"
         )
     tables = {**tables, "wav.scp": flacs, "utt2num_samples": num_samples}
-    if "text" in tables:
-        tables["text"] = {utt: text_case(text) for utt, text in tables["text"].items()}
     write_directory(out, tables, num_samples)
     write_lines(out / "feats_type", ["raw"])
     write_lines(out / "dropped", (f"{utt} {dropped[utt]}" for utt in dropped))

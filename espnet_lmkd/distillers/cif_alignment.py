@@ -16,12 +16,15 @@ class CIFAlignmentDistiller(AbsDistiller):
     Speech Recognition", ICASSP 2020, arXiv 1905.11235, says how many tokens an
     utterance has, not where. With few hours of speech the weights become a mere rate of
     speech: their sum drifts by whole tokens, and vectors straddle their neighbours'
-    frames. Ours says where: a token's weight of one lies on the frames that emit it on
-    the best CTC path of the text, that of eos on the last frame. No teacher, no
-    parameters, no gradient to the CTC layer.
+    frames. Here the student's CTC says where: a token's weight of one lies on the
+    frames that emit it on the best path of the text, that of eos on the last frame, if
+    it is blank. Yu et al., "Boundary and Context Aware Training for CIF-based
+    Non-Autoregressive End-to-end ASR", ASRU 2021, arXiv 2104.04702, guide the weights
+    by CTC's spikes, too; the forced alignment and the squared error a frame are ours.
+    No teacher, no parameters, no gradient to the CTC layer.
 
     L = sum_t (alpha_t - w_t)^2,  w_t = 1 / n_u where t is one of the n_u frames that
-    emit token u,  1 at the last frame,  0 elsewhere
+    emit token u,  1 at the last frame if it is blank,  0 elsewhere
 
     Args:
         student: for its blank.
@@ -65,7 +68,8 @@ class CIFAlignmentDistiller(AbsDistiller):
         sizes = torch.zeros_like(text.data).scatter_add(1, tokens, emits.long())
         wanted = emits / sizes.gather(1, tokens).clamp(min=1)
         last = (weights.lengths - 1).clamp(min=0).unsqueeze(1).to(tokens.device)
-        wanted = wanted.scatter(1, last, 1.0)
+        at_end = wanted.gather(1, last).masked_fill(~emits.gather(1, last), 1.0)
+        wanted = wanted.scatter(1, last, at_end)
         known = weights.mask & aligned.unsqueeze(1)
         alpha = weights.data.float().masked_fill(~known, 0.0)
         losses = ((alpha - wanted * known) ** 2).sum(1)

@@ -25,14 +25,14 @@ class Candidate(NamedTuple):
     lm_score: float = 0.0
 
     def total(self, lm_weight: float, length_bonus: float) -> float:
-        """Return score + lm_weight lm_score + length_bonus words.
+        """Return score + lm_weight lm_score + length_bonus tokens.
 
         Example:
-            >>> Candidate("a cat", [], -3.0, -10.0).total(0.1, 0.5)
+            >>> Candidate("a cat", ["a", "cat"], -3.0, -10.0).total(0.1, 0.5)
             -3.0
         """
-        words = len(self.text.split())
-        return self.score + lm_weight * self.lm_score + length_bonus * words
+        length = len(self.tokens)
+        return self.score + lm_weight * self.lm_score + length_bonus * length
 
 
 def read_nbest(

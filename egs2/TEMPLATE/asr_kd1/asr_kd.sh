@@ -42,7 +42,7 @@ overlap_opts=       # --report_only where test sentences repeat training ones by
 token_type=bpe      # bpe, char, or hugging_face (the student takes over the vocabulary of the teacher, or of the LLM)
 nbpe=300
 llm=                # folder or hub id: the causal LM of decoder: lmkd_speech_prompt, with --token_type hugging_face
-text_case=as_is     # lower: how an LLM is to write; then give a --dumpdir of its own
+text_case=as_is     # lower: how an LLM is to write; scoring takes capitals and small letters for the same
 lm_train_text=data/local/lm_train.txt  # text of teacher and LM: never dev, test or unlabelled
 
 teacher_config=conf/teacher/modernbert_student_small.yaml
@@ -93,7 +93,7 @@ normalization_of() {  # a pretrained encoder reads speech as it is
     grep -q '^encoder: lmkd_speech' "$1" || echo "--normalize global_mvn --normalize_conf stats_file=${stats_dir}/train/feats_stats.npz"
 }
 llm_of() {
-    ! grep -q '^decoder: lmkd_speech_prompt' "$1" || echo "--decoder_conf model=${llm:?train a speech-prompted LM with --llm}"
+    ! grep -q '^decoder: lmkd_speech_prompt' "$1" || echo "--decoder_conf model=${llm}"
 }
 run_stage() { [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ] && [ "$2" != true ]; }
 
@@ -129,7 +129,7 @@ if run_stage 3 "${skip_data_prep}"; then
     for dset in "${labelled_set}" "${eval_sets[@]}" ${unlabelled_sets}; do
         length_opts=(--min_seconds "${min_wav_duration}" --max_seconds "${max_wav_duration}")
         [[ " ${test_sets} " != *" ${dset} "* ]] || length_opts=(--min_seconds 0 --max_seconds inf)  # all of a test set
-        ${python} -m espnet_lmkd.bin.format_data --data_dir "data/${dset}" --out "${dumpdir}/raw/${dset}" --fs "${fs}" --text_case "${text_case}" "${length_opts[@]}" --nj "${nj}"
+        ${python} -m espnet_lmkd.bin.format_data --data_dir "data/${dset}" --out "${dumpdir}/raw/${dset}" --fs "${fs}" "${length_opts[@]}" --nj "${nj}"
         [ -n "${speech_encoder}" ] || continue
         # shellcheck disable=SC2086
         ${cuda_cmd} --gpu "${ngpu}" "${data_feats}/${dset}.log" ${python} -m espnet_lmkd.bin.dump_features --data_dir "${dumpdir}/raw/${dset}" \
@@ -151,6 +151,9 @@ if run_stage 5 "${skip_data_prep}"; then
     log "Stage 5: ${token_list}"
     if [ -n "${llm}" ]; then
         ${python} -m espnet_lmkd.bin.make_tokens --token_type hugging_face --model "${llm}" --out "${token_dir}"
+        for dset in "${labelled_set}" "${valid_set}"; do
+            ${python} -m espnet_lmkd.bin.change_case --text_case "${text_case}" --text "${data_feats}/${dset}/text" --out "${data_feats}/${dset}/text.${text_case}"
+        done
     elif [ "${token_type}" != hugging_face ]; then  # those come with the teacher in stage 6
         ${python} -m espnet_lmkd.bin.make_tokens --text "data/${train_set}/text" --token_type "${token_type}" --vocab_size "${nbpe}" --out "${token_dir}"
     fi
@@ -176,11 +179,12 @@ if run_stage 7 "${skip_teacher}"; then
     done
 fi
 
+text=text${llm:+.${text_case}}
 asr_data_opts=(
     --valid_data_path_and_name_and_type "${data_feats}/${valid_set}/${speech}"
-    --valid_data_path_and_name_and_type "${data_feats}/${valid_set}/text,text,text"
+    --valid_data_path_and_name_and_type "${data_feats}/${valid_set}/${text},text,text"
     --train_data_path_and_name_and_type "${data_feats}/${full_train_set}/${speech}"
-    --train_data_path_and_name_and_type "${data_feats}/${full_train_set}/text,text,text"
+    --train_data_path_and_name_and_type "${data_feats}/${full_train_set}/${text},text,text"
     --use_preprocessor true "${tokenizer_opts[@]}" "${special_tokens[@]}" --ngpu "${ngpu}")
 lm_opts=(--config "${lm_config}" --use_preprocessor true "${tokenizer_opts[@]}" --ngpu "${ngpu}"
     --train_data_path_and_name_and_type "${lm_stats}/train.txt,text,text"
@@ -221,6 +225,8 @@ if run_stage 11 "${skip_train}"; then
     for index in "${!exps[@]}"; do
         exp=${exps[index]}
         log "  ${exp} (log: ${exp}/train.log)"
+        init=${init_model//SEED/${exp_seeds[index]}}
+        [ -z "${init}" ] || [ -f "${init}" ] || die "--init_model: ${init} does not exist; train it first"
         # shellcheck disable=SC2046,SC2086
         ${cuda_cmd} --gpu "${ngpu}" "${exp}/train.log" ${python} -m espnet_lmkd.bin.asr_kd_train \
             --config "${configs[index]}" --seed "${exp_seeds[index]}" "${asr_data_opts[@]}" ${stores[index]:+--target_store ${stores[index]}} \
@@ -228,7 +234,7 @@ if run_stage 11 "${skip_train}"; then
             --train_shape_file "${stats_dir}/train/text_shape.${token_type}" \
             --valid_shape_file "${stats_dir}/valid/speech_shape" \
             --valid_shape_file "${stats_dir}/valid/text_shape.${token_type}" \
-            $(normalization_of "${configs[index]}") $(llm_of "${configs[index]}") ${init_model:+--init_param "${init_model//SEED/${exp_seeds[index]}}"} \
+            $(normalization_of "${configs[index]}") $(llm_of "${configs[index]}") ${init:+--init_param "${init}"} \
             --multiprocessing_distributed "$([ "${ngpu}" -gt 1 ] && echo true || echo false)" --resume true --fold_length 80000 --fold_length 150 --output_dir "${exp}" ${asr_args} &
         started
     done

@@ -14,7 +14,6 @@ common=(
     --token_type hugging_face
     --llm "${llm}"
     --text_case lower
-    --dumpdir dump/lower
     --overlap_opts "--report_only"
     --targets ""
     --asr_configs conf/tiny/train_asr_speech_prompt.yaml

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # CIF recognisers on a frozen Whisper encoder's outputs, and what a BERT tells them (method B). They begin with the
-# encoders of CTC students, which are trained first where they are missing.
+# encoders of CTC students, which are trained first where they are missing. Options are those of asr_kd.sh.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -15,7 +15,7 @@ common=(
     --seeds "1 2 3"
 )
 
-./asr_kd.sh "${common[@]}" --stop_stage 12 "$@" --control_config "" --targets "" --asr_configs conf/frozen/train_asr_ctc.yaml
+./asr_kd.sh "${common[@]}" "$@" --skip_eval true --asr_suffix "" --control_config "" --targets "" --asr_configs conf/frozen/train_asr_ctc.yaml
 ./asr_kd.sh "${common[@]}" --stage 6 \
     --targets teacher_hidden \
     --hidden_teacher sentence-transformers/all-MiniLM-L6-v2 \

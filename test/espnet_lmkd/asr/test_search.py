@@ -87,6 +87,17 @@ def test_the_beam_is_espnets_own(world, conf, lm, lm_weight):
     assert ours(speech) == found
 
 
+def test_several_hypotheses_are_different_ones(world):
+    found = recogniser(
+        world, beam_size=6, nbest=3, transducer_conf=dict(score_norm=False)
+    ).nbest(speech_of(world))
+    assert len({tuple(hyp.token_ids) for hyp in found}) == len(found) > 1
+    scores = [hyp.score for hyp in found]
+    assert scores == sorted(scores, reverse=True)
+    with pytest.raises(InputError, match="score_norm: false"):
+        recogniser(world, beam_size=6, nbest=3)
+
+
 def test_a_beam_of_one_is_the_greedy_search(world):
     """The judge takes the best class of each frame, one step after another."""
     greedy = recogniser(world, beam_size=1)

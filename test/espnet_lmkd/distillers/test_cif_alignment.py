@@ -35,7 +35,7 @@ def test_loss_and_drift_are_those_of_a_loop():
         weights, expected = taps["cif_weights"].data[index].tolist(), 0.0
         for t in range(length):
             wanted = 1 / emitted.count(emitted[t]) if emitted[t] >= 0 else 0.0
-            wanted = 1.0 if t == length - 1 else wanted
+            wanted = 1.0 if t == length - 1 and emitted[t] < 0 else wanted
             expected += (weights[t] - wanted) ** 2
         assert losses[index].item() == pytest.approx(expected, rel=1e-5)
         for u in range(count):
@@ -59,3 +59,12 @@ def test_weights_that_fire_where_ctc_has_its_tokens_cost_nothing():
     taps["cif_weights"] = Padded(weights, logits.lengths)
     losses, stats = CIFAlignmentDistiller(STUDENT)(taps, {})
     assert losses.tolist() == [0.0, 0.0] and stats["drift"] == 0
+
+
+def test_the_ctc_layer_learns_nothing():
+    taps = make_taps()
+    for name in ("ctc_logits", "cif_weights"):
+        taps[name].data.requires_grad_()
+    CIFAlignmentDistiller(STUDENT)(taps, {})[0].sum().backward()
+    assert taps["ctc_logits"].data.grad is None
+    assert taps["cif_weights"].data.grad.any()

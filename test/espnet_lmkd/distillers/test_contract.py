@@ -44,7 +44,7 @@ CASES = {
     "acoustic_contrastive": dict(
         conf=dict(target_size=HIDDEN, num_negatives=None), knows_neighbours=True
     ),
-    "cif_alignment": dict(conf={}, no_gradient={"ctc_logits"}),
+    "cif_alignment": dict(conf={}),
     "one_best_path": dict(conf={}),
     "one_best_path:delay": dict(conf=dict(delay=2)),
 }

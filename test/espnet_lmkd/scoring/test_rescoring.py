@@ -36,7 +36,7 @@ def nbest(tmp_path):
     [
         (0.0, 0.0, ["THE KAT", "A DOG"]),
         (0.2, 0.0, ["THE CAT", "A DOG"]),  # -1.5 - 1.0 against -1.0 - 1.8
-        (0.2, 1.1, ["THE CAT", "A DOG RAN"]),  # -2.6 - 1.2 + 3.3 against -2 - 0.8 + 2.2
+        (0.2, 1.1, ["THE CAT", "A DOG RAN"]),  # -2.6 - 1.2 + 2.2 against -2 - 0.8 + 1.1
     ],
 )
 def test_weights_decide(nbest, lm_weight, length_bonus, texts):

@@ -25,3 +25,4 @@ done
 if "${use_lm}"; then
     for exp in "${baselines[@]}"; do systems+=("${systems[0]%%=*}+lm=${exp}:${lm_decode_tag}"); done
 fi
+[ -n "${llm}" ] || ! grep -lq '^decoder: lmkd_speech_prompt' "${configs[@]}" || die "decoder: lmkd_speech_prompt needs --token_type hugging_face and --llm"

@@ -35,7 +35,8 @@ done
 label_unlabelled_sets() {  # by the speech teacher: writes the data directory of full_train_set
     local exp config decoding dset opts=() parts=("${data_feats}/${labelled_set}")
     exp=$(dirname "${speech_teacher}")
-    config=${pseudo_inference_config:-conf/decode_transducer${pseudo_lm:+_lm}.yaml}
+    config=${pseudo_inference_config:-conf/decode_transducer${pseudo_lm:+_lm}${pseudo_rescore_opts:+_nbest}.yaml}
+    [ -f "${config}" ] || die "--pseudo_lm and --pseudo_rescore_opts together need a --pseudo_inference_config with lm_weight and nbest"
     decoding=${exp}/pseudo_$(basename "${config}" .yaml)${pseudo_lm:+_$(basename "${pseudo_lm}")}
     [ -z "${pseudo_lm}" ] || opts=(--lm_train_config "${pseudo_lm}/config.yaml" --lm_file "${pseudo_lm}/valid.loss.ave.pth")
     for dset in ${unlabelled_sets}; do
