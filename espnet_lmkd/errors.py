@@ -1,6 +1,7 @@
 """Errors a user can act on: one sentence on stderr and exit code 1, no traceback."""
 
 import functools
+import os
 import sys
 
 
@@ -10,6 +11,9 @@ class InputError(Exception):
 
 def exits_cleanly(main):
     """Turn an `InputError` of a command's main into one sentence and exit code 1.
+
+    A relative path that leads nowhere, too: those of an experiment's config.yaml are of
+    its recipe's directory.
 
     Example:
         >>> @exits_cleanly
@@ -22,7 +26,15 @@ def exits_cleanly(main):
         try:
             return main(cmd)
         except InputError as error:
-            print(f"error: {error}", file=sys.stderr)
-            sys.exit(1)
+            message = str(error)
+        except FileNotFoundError as error:
+            if error.filename is None or os.path.isabs(error.filename):
+                raise
+            message = (
+                f"{error.filename}: no such file in {os.getcwd()}; run the command in"
+                " the recipe's directory, where the paths of config.yaml begin"
+            )
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(1)
 
     return wrapper

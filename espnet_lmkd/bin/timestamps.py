@@ -58,6 +58,8 @@ def main(cmd=None):
         ids_of = {
             u: converter.tokens2ids(tokenizer.text2tokens(t)) for u, t in texts.items()
         }
+    wav_scp = Path(args.data_dir, "wav.scp")
+    audio = read_table(wav_scp) if wav_scp.is_file() else {}
     lines = []
     for number, (utterance, path) in enumerate(
         tqdm(inputs.files.items(), desc=str(out), unit="utt")
@@ -80,6 +82,8 @@ def main(cmd=None):
             for item in timed
         ]
         if number < args.num_pictures:
+            if utterance in audio:  # features tell the eye nothing
+                speech = read_input(audio[utterance], recogniser.sample_rate)
             draw_firing(
                 out / f"{utterance}.png", speech, seconds, alignment.weights, timed
             )
