@@ -9,6 +9,16 @@ class InputError(Exception):
     """Something given is wrong: says what was wanted, what came and the remedy."""
 
 
+def first_sentence(error: Exception) -> str:
+    """Return what a library's error begins with, on one line.
+
+    Example:
+        >>> first_sentence(OSError("It is\\n not there. See the manual."))
+        'It is not there'
+    """
+    return " ".join(str(error).split()).split(". ")[0].rstrip(".")
+
+
 def exits_cleanly(main):
     """Turn an `InputError` of a command's main into one sentence and exit code 1.
 

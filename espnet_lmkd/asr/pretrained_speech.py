@@ -11,7 +11,7 @@ from transformers import (
 )
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from espnet_lmkd.errors import InputError
+from espnet_lmkd.errors import InputError, first_sentence
 
 SAMPLE_RATE = 16000
 WHISPER_SECONDS = 30
@@ -77,10 +77,9 @@ class PretrainedSpeech(torch.nn.Module):
             )
             extractor = AutoFeatureExtractor.from_pretrained(source, **safely)
         except (OSError, ValueError) as error:
-            reason = " ".join(str(error).split()).split(". ")[0]
             raise InputError(
                 f"speech encoder {source!r} is neither a folder nor an id that the"
-                f" Hugging Face hub gives ({reason})"
+                f" Hugging Face hub gives ({first_sentence(error)})"
             ) from error
         # Masking vectors are for pretraining; anything else would be random.
         missing = [x for x in info["missing_keys"] if "masked_spec_embed" not in x]

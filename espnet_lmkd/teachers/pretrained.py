@@ -12,7 +12,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from espnet_lmkd.errors import InputError
+from espnet_lmkd.errors import InputError, first_sentence
 
 
 def load_masked_lm(source, revision=None, needs_head=True):
@@ -85,10 +85,9 @@ def _load(auto_class, source, revision):
             **safely,
         )
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split()).split(". ")[0]
         raise InputError(
             f"teacher {source!r} is neither the folder of a language model nor one that"
-            f" the Hugging Face hub gives ({reason})"
+            f" the Hugging Face hub gives ({first_sentence(error)})"
         ) from error
     return model.eval(), tokenizer, sorted(info["missing_keys"])
 
@@ -104,10 +103,9 @@ def load_tokenizer(source, revision=None):
             source, revision=revision, trust_remote_code=False
         )
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split()).split(". ")[0]
         raise InputError(
             f"tokenizer {source!r} is neither a folder nor an id that the Hugging Face"
-            f" hub gives ({reason})"
+            f" hub gives ({first_sentence(error)})"
         ) from error
     if tokenizer.eos_token is None:
         raise InputError(f"tokenizer {source!r} has no end-of-sequence token")

@@ -15,7 +15,7 @@ from transformers import (
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
-from espnet_lmkd.errors import InputError
+from espnet_lmkd.errors import InputError, first_sentence
 
 DTYPES = ("float32", "bfloat16")
 
@@ -44,7 +44,7 @@ def load_causal_lm(source, revision=None, dtype: str = "float32"):
     except (OSError, ValueError) as error:
         raise InputError(
             f"causal LM {source!r} is neither a folder nor an id that the Hugging Face"
-            f" hub gives ({_first_sentence(error)})"
+            f" hub gives ({first_sentence(error)})"
         ) from error
     if info["missing_keys"]:
         missing = sorted(info["missing_keys"])[0]
@@ -78,7 +78,7 @@ def read_instruction(source, revision, text: str) -> List[int]:
     except (OSError, ValueError) as error:
         raise InputError(
             f"causal LM {source!r} has no tokenizer for the instruction"
-            f" ({_first_sentence(error)})"
+            f" ({first_sentence(error)})"
         ) from error
     return tokenizer(text, add_special_tokens=False).input_ids
 
@@ -87,10 +87,6 @@ def _dtype(name: str) -> torch.dtype:
     if name not in DTYPES:
         raise InputError(f"unknown lm_dtype {name!r}; choose one of {DTYPES}")
     return getattr(torch, name)
-
-
-def _first_sentence(error) -> str:
-    return " ".join(str(error).split()).split(". ")[0]
 
 
 def _check_kind(model, source) -> None:
