@@ -45,6 +45,18 @@ def get_parser():
     return parser
 
 
+def write(out, chosen, report):
+    """Write hypotheses and report as `asr_inference` does."""
+    columns = {
+        "text": {utt: hyp.text for utt, hyp in chosen.items()},
+        "token": {utt: " ".join(hyp.tokens) for utt, hyp in chosen.items()},
+        "score": {utt: f"{hyp.score:.4f}" for utt, hyp in chosen.items()},
+    }
+    for name, table in columns.items():
+        write_table(out / name, table)
+    write_lines(out / "rtf.json", [json.dumps(report, indent=2)])
+
+
 @exits_cleanly
 def main(cmd=None):
     """Rescore.
@@ -84,22 +96,14 @@ def main(cmd=None):
             rows = [[w, bonus, f"{wer:.2f}"] for w, bonus, wer in results]
             print(markdown(["lm_weight", "length_bonus", "WER %"], rows))
             weights = results[0][:2]
-        chosen = choose(nbest, *weights)
-        out = Path(args.output_dir, decode_dir.name)
-        columns = {
-            "text": {utt: hyp.text for utt, hyp in chosen.items()},
-            "token": {utt: " ".join(hyp.tokens) for utt, hyp in chosen.items()},
-            "score": {utt: f"{hyp.score:.4f}" for utt, hyp in chosen.items()},
-        }
-        for name, table in columns.items():
-            write_table(out / name, table)
+        chosen, out = choose(nbest, *weights), Path(args.output_dir, decode_dir.name)
         report = json.loads((decode_dir / "rtf.json").read_text())
         report["seconds_compute"] = round(report["seconds_compute"] + seconds, 3)
         report["rtf"] = report["seconds_compute"] / max(report["seconds_audio"], 1e-9)
         report["parameters"] += sum(p.numel() for p in scorer.model.parameters())
-        report["rescored"] = dict(lm=args.lm, lm_weight=weights[0])
-        report["rescored"]["length_bonus"] = weights[1]
-        write_lines(out / "rtf.json", [json.dumps(report, indent=2)])
+        names = ("lm", "lm_weight", "length_bonus")
+        report["rescored"] = dict(zip(names, (args.lm, *weights)))
+        write(out, chosen, report)
         first = {utt: hyps[0].text if hyps else "" for utt, hyps in nbest.items()}
         other = sum(first[utt] != hyp.text for utt, hyp in chosen.items())
         print(

@@ -50,8 +50,8 @@ targets=teacher_topk  # what to extract, space separated: teacher_topk, teacher_
 hidden_teacher=     # folder or hub id for teacher_hidden; empty: the teacher of stage 6
 speech_teacher=     # for teacher_path_topk: checkpoint of a transducer of this recipe, exp/asr_.../<name>.pth
 pseudo_lm=          # LM of stages 8-9 (exp/lm_...) in shallow fusion where it decodes --unlabelled_sets
-pseudo_inference_config=  # how it decodes them; empty: conf/decode_transducer.yaml, or ..._lm.yaml with --pseudo_lm
-pseudo_rescore_opts=  # then these of bin.rescore choose, e.g. "--lm HuggingFaceTB/SmolLM2-135M --lm_weight 0.3"; its configuration has nbest
+pseudo_inference_config=  # how it decodes them; empty: conf/decode_transducer.yaml, ..._lm.yaml with --pseudo_lm, ..._nbest.yaml with the next
+pseudo_rescore_opts=  # then these of bin.rescore choose, e.g. "--lm HuggingFaceTB/SmolLM2-135M --lm_weight 0.3"
 min_confidence=0    # 0 .. 1: hypotheses less sure of their tokens, exp(score / tokens), are not trained on
 top_k=8
 temperature=1.0
@@ -151,7 +151,7 @@ if run_stage 5 "${skip_data_prep}"; then
     log "Stage 5: ${token_list}"
     if [ -n "${llm}" ]; then
         ${python} -m espnet_lmkd.bin.make_tokens --token_type hugging_face --model "${llm}" --out "${token_dir}"
-        for dset in "${labelled_set}" "${valid_set}"; do
+        [ "${text_case}" = as_is ] || for dset in "${labelled_set}" "${valid_set}"; do
             ${python} -m espnet_lmkd.bin.change_case --text_case "${text_case}" --text "${data_feats}/${dset}/text" --out "${data_feats}/${dset}/text.${text_case}"
         done
     elif [ "${token_type}" != hugging_face ]; then  # those come with the teacher in stage 6
@@ -179,7 +179,7 @@ if run_stage 7 "${skip_teacher}"; then
     done
 fi
 
-text=text${llm:+.${text_case}}
+text=text; [ "${text_case}" = as_is ] || text+=.${text_case}
 asr_data_opts=(
     --valid_data_path_and_name_and_type "${data_feats}/${valid_set}/${speech}"
     --valid_data_path_and_name_and_type "${data_feats}/${valid_set}/${text},text,text"

@@ -1,28 +1,15 @@
 #!/usr/bin/env bash
 # Method C on a frozen Whisper encoder's outputs: a causal LM reads them, beside CTC and attention decoders on the same.
 # Options are those of asr_kd.sh; the first two trainings keep their own. LLM=<folder or hub id>; LoRA needs pip install peft.
+# shellcheck disable=SC2034
 set -euo pipefail
 cd "$(dirname "$0")"
 
 llm=${LLM:-HuggingFaceTB/SmolLM2-135M}
 encoder=${SPEECH_ENCODER:-openai/whisper-base.en}
+nbpe=100
 common=(--lang en --train_set train --valid_set dev --test_sets "test" --speech_encoder "${encoder}" --targets ""
     --overlap_opts "--report_only")
 short=(--asr_args "--max_epoch 30 --scheduler_conf warmup_steps_list=[0,150,1000]")  # for 34 steps an epoch
-read_by() { echo --inference_model valid.acc.ave.pth --inference_config "$1"; }
-
-own=(--stop_stage 13 --asr_suffix "" --nbpe 100)
-./asr_kd.sh "${common[@]}" "${short[@]}" "$@" "${own[@]}" --asr_configs conf/frozen/train_asr_ctc.yaml
-# shellcheck disable=SC2046
-./asr_kd.sh "${common[@]}" --stage 11 "${short[@]}" "$@" "${own[@]}" --asr_configs conf/frozen/train_asr_aed.yaml $(read_by conf/decode_att.yaml)
-
-systems=()
-for system in ctc:decode_ctc_greedy aed:decode_att; do
-    for exp in exp/asr_"${system%%:*}_$(basename "${encoder}")"_en_bpe100_seed[0-9]*; do
-        systems+=("${system%%:*}=${exp}:${system##*:}")
-    done
-done
-# shellcheck disable=SC2046
-./asr_kd.sh "${common[@]}" --token_type hugging_face --llm "${llm}" --text_case lower --stage 5 \
-    --asr_configs "conf/llm/train_asr_whisper_smollm2_frozen.yaml conf/llm/train_asr_whisper_smollm2_lora.yaml" \
-    --asr_args "--max_epoch 15 --scheduler_conf warmup_steps=150" --comparison compare_speech_prompt --compare_with "${systems[*]}" $(read_by conf/llm/decode_speech_prompt.yaml) "$@"
+llm_short=(--asr_args "--max_epoch 15 --scheduler_conf warmup_steps=150")
+. scripts/speech_prompt.sh

@@ -37,6 +37,7 @@ label_unlabelled_sets() {  # by the speech teacher: writes the data directory of
     exp=$(dirname "${speech_teacher}")
     config=${pseudo_inference_config:-conf/decode_transducer${pseudo_lm:+_lm}${pseudo_rescore_opts:+_nbest}.yaml}
     [ -f "${config}" ] || die "--pseudo_lm and --pseudo_rescore_opts together need a --pseudo_inference_config with lm_weight and nbest"
+    [ -z "${pseudo_rescore_opts}" ] || grep -q '^nbest: ' "${config}" || die "--pseudo_rescore_opts: ${config} has no nbest to choose from"
     decoding=${exp}/pseudo_$(basename "${config}" .yaml)${pseudo_lm:+_$(basename "${pseudo_lm}")}
     [ -z "${pseudo_lm}" ] || opts=(--lm_train_config "${pseudo_lm}/config.yaml" --lm_file "${pseudo_lm}/valid.loss.ave.pth")
     for dset in ${unlabelled_sets}; do

@@ -9,7 +9,10 @@ case ${token_type} in
     *) die "--token_type is bpe, char or hugging_face; got ${token_type}" ;;
 esac
 text_tag=${token_tag}${train_set#train}
-[ -z "${llm}" ] || { [ "${token_type}" = hugging_face ] && text_tag=${token_tag}; } || die "--llm needs --token_type hugging_face: its own tokens"
+if [ -n "${llm}" ]; then  # its tokens are those of any part
+    [ "${token_type}" = hugging_face ] || die "--llm needs --token_type hugging_face: its own tokens"
+    text_tag=${token_tag}
+fi
 [ "${text_case}" = as_is ] || [ -n "${llm}" ] || die "--text_case is for an --llm; other students and their teachers write as data/ does"
 teacher_dir=${expdir}/teacher_${teacher_tag}_${text_tag}
 token_dir=data/token_list/${text_tag}
