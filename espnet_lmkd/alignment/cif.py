@@ -13,6 +13,8 @@ from torch.nn.functional import embedding_bag
 
 from espnet_lmkd.errors import InputError
 
+PART = 256  # frames that are added up at once
+
 
 class CifOutput(NamedTuple):
     """What `integrate_and_fire` returns.
@@ -197,13 +199,7 @@ class _WeightedSum(torch.autograd.Function):
         dtype = torch.promote_types(hidden.dtype, torch.float32)
         segments = segments._replace(widths=segments.widths.to(dtype))
         ctx.save_for_backward(hidden, *segments)
-        vectors = embedding_bag(
-            segments.frames,
-            _rows(hidden, dtype),
-            segments.token_starts,
-            per_sample_weights=segments.widths,
-            mode="sum",
-        )
+        vectors = _sum_of_tokens(_rows(hidden, dtype), segments, hidden.shape[1])
         return vectors.view(len(hidden), -1, hidden.shape[2]).to(hidden.dtype)
 
     @staticmethod
@@ -232,6 +228,28 @@ class _WeightedSum(torch.autograd.Function):
         products = torch.nn.functional.pad(products.double(), (0, 1))
         cuts_grad = products[segments.before] - products[segments.after]
         return hidden_grad.to(hidden.dtype).view_as(hidden), cuts_grad, None
+
+
+def _sum_of_tokens(rows, segments, longest):
+    """Return (B * U, D) sums of width * row over the segments of each token.
+
+    A float32 sum of n rows is off by about sqrt(n) roundings: tokens of more than PART
+    frames are added up in parts, whatever else is in the batch.
+    """
+    starts = segments.token_starts
+    if longest > PART:
+        total, device = len(segments.frames), starts.device
+        sizes = starts.diff(append=starts.new_full((1,), total))
+        more = ((sizes - 1) // PART).clamp(min=0)
+        firsts = torch.arange(len(starts), device=device) + more.cumsum(0) - more
+        parts = torch.arange(len(starts) + total // PART, device=device)  # not less
+        owners = torch.searchsorted(firsts, parts, right=True) - 1
+        starts = starts[owners] + (parts - firsts[owners]) * PART
+        starts = starts.clamp(max=total)
+    sums = embedding_bag(
+        segments.frames, rows, starts, per_sample_weights=segments.widths, mode="sum"
+    )
+    return embedding_bag(parts, sums, firsts, mode="sum") if longest > PART else sums
 
 
 def _rows(states: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -126,19 +126,18 @@ def test_no_token_is_lost_in_long_batches(dtype, rate):
     )
 
 
-def test_float32_is_precise_on_long_utterances():
-    generator = torch.Generator().manual_seed(0)
-    hidden = torch.randn(1, 4000, 8, generator=generator)
-    alpha = torch.rand(1, 4000, generator=generator)
-    target = torch.tensor([1000])
-    grad = torch.randn(1, 1000, 8, generator=generator)
+@pytest.mark.parametrize("number", [1, 3, 1000])
+def test_float32_is_precise_on_long_utterances(number):
+    torch.manual_seed(0)
+    hidden, alpha = torch.randn(1, 4000, 8), torch.rand(1, 4000)
+    target, grad = torch.tensor([number]), torch.randn(1, number, 8)
     results = []
     for dtype in (torch.float, torch.double):
         leaves = [x.to(dtype, copy=True).requires_grad_() for x in (hidden, alpha)]
         vectors = integrate_and_fire(*leaves, target_lengths=target).vectors
         vectors.backward(grad.to(dtype))
         results.append([vectors.detach(), *(leaf.grad for leaf in leaves)])
-    tokens = fire(*scaled(alpha[0].tolist(), 1000))
+    tokens = fire(*scaled(alpha[0].tolist(), number))
     results[1][0] = vectors_of(tokens, hidden[0].double()).unsqueeze(0)
     for got, wanted in zip(*results):
         assert (got.double() - wanted).abs().max() <= 1e-6 * wanted.abs().max()
@@ -180,12 +179,12 @@ def test_gradcheck(targets):
     )
 
 
+@pytest.mark.parametrize("longest", [40, 900])
 @pytest.mark.parametrize("targets", [None, torch.tensor([9, 4, 0])])
-def test_an_utterance_does_not_depend_on_its_batch(targets):
-    generator = torch.Generator().manual_seed(0)
-    states = torch.randn(3, 40, 65, generator=generator)
-    weights = torch.rand(3, 40, generator=generator)
-    lengths = torch.tensor([40, 17, 5])
+def test_an_utterance_does_not_depend_on_its_batch(targets, longest):
+    torch.manual_seed(0)
+    states, weights = torch.randn(3, longest, 65), torch.rand(3, longest)
+    lengths = torch.tensor([longest, 17, 5])
     for b, length in enumerate(lengths):
         states[b, length:], weights[b, length:] = float("nan"), -1.0
     leaves = [states.requires_grad_(), weights.requires_grad_()]
@@ -205,7 +204,8 @@ def test_an_utterance_does_not_depend_on_its_batch(targets):
         assert not beside.vectors[b, number:].any()
         alone.vectors.square().sum().backward()
         assert one[0].grad[0].equal(states.grad[b, :length])
-        torch.testing.assert_close(one[1].grad[0], weights.grad[b, :length])
+        wanted = weights.grad[b, :length]  # differences of large products
+        assert (one[1].grad[0] - wanted).abs().max() <= 2e-6 * wanted.abs().max()
         assert not states.grad[b, length:].any() and not weights.grad[b, length:].any()
 
 
