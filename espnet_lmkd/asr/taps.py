@@ -17,12 +17,17 @@ CIF = ("cif_vectors", "cif_weights")
 FIXED = ("text", "encoder_out", "ctc_logits", *DECODER, *TRANSDUCER, *CIF)
 
 
-def decoder_size(model: torch.nn.Module) -> Optional[int]:
-    """Return the width of `decoder_states`, None where the student has none.
+def _output_layer(decoder) -> Optional[torch.nn.Module]:
+    """Return the layer that makes logits, None where there is none.
 
-    ESPnet's Transformer decoders have an `output_layer`, the others do not.
+    ESPnet's Transformer decoders call it `output_layer`, its RNN decoders `output`.
     """
-    layer = getattr(model.decoder, "output_layer", None)
+    return getattr(decoder, "output_layer", getattr(decoder, "output", None))
+
+
+def decoder_size(model: torch.nn.Module) -> Optional[int]:
+    """Return the width of `decoder_states`, None where the student has none."""
+    layer = _output_layer(model.decoder)
     return None if layer is None else layer.in_features
 
 
@@ -67,8 +72,8 @@ def check_taps(names: Iterable[str], model: torch.nn.Module) -> None:
             )
         elif name == "decoder_states" and decoder_size(model) is None:
             raise InputError(
-                "tap 'decoder_states' needs a student with an attention decoder of "
-                "ESPnet's Transformer family with its output layer (ctc_weight < 1), "
+                "tap 'decoder_states' needs a student with an attention decoder with an "
+                "output layer, such as ESPnet's transformer or rnn (ctc_weight < 1), "
                 f"this one has {type(model.decoder).__name__}"
             )
 
@@ -102,7 +107,7 @@ class Taps:
         if "decoder_logits" in self.names:
             self._hook(model.decoder, self._keep("decoder_logits"))
         if "decoder_states" in self.names:
-            self._hook(model.decoder.output_layer, self._on_output_layer)
+            self._hook(_output_layer(model.decoder), self._on_output_layer)
         if "predictor_out" in self.names:
             self._hook(model.decoder, self._keep("predictor_out"))
         if self.names.intersection(SCORES):
@@ -159,7 +164,8 @@ class Taps:
         return hook
 
     def _on_output_layer(self, module, inputs, output):
-        self.seen.setdefault("decoder_states", inputs[0])
+        if inputs[0].dim() == 3:  # scheduled sampling asks for single tokens before
+            self.seen.setdefault("decoder_states", inputs[0])
 
     def _on_arc_scores(self, module, inputs, output):
         self.seen.update(zip(SCORES, output))

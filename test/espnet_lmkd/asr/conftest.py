@@ -16,6 +16,7 @@ def build_model():
         encoder="conformer",
         encoder_conf=None,
         decoder=None,
+        decoder_conf=None,
         **model_conf,
     ):
         args = ASRKDTask.get_parser().parse_args([])
@@ -39,6 +40,8 @@ def build_model():
         if decoder == "transducer":
             args.decoder_conf = {"hidden_size": 8}
             args.joint_net_conf = {"joint_space_size": 12}
+        if decoder_conf:
+            args.decoder_conf = decoder_conf
         build.last_args = args
         torch.manual_seed(seed)
         return ASRKDTask.build_model(args)

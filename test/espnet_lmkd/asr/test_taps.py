@@ -66,6 +66,18 @@ def test_decoder_states_are_what_the_output_layer_reads(build_model, batch):
     torch.testing.assert_close(logits, seen["decoder_logits"].data)
 
 
+@pytest.mark.parametrize("sampling", [0.0, 1.0])
+def test_an_rnn_decoder_has_states_too(build_model, batch, sampling):
+    """The judge is the output layer, scheduled sampling asks it for tokens as well."""
+    conf = dict(hidden_size=12, context_residual=True, sampling_probability=sampling)
+    model = build_model("espnet", decoder="rnn", decoder_conf=conf, ctc_weight=0.3)
+    seen = collect(model.eval(), batch, ["decoder_states", "decoder_logits"])
+    states = seen["decoder_states"]
+    assert states.data.shape == (3, 5, 12 + 16) and decoder_size(model) == 28
+    logits = model.decoder.output(states.data).masked_fill(~states.mask[..., None], 0)
+    torch.testing.assert_close(logits, seen["decoder_logits"].data)
+
+
 def test_a_transducers_predictor_is_that_of_the_loss(build_model, batch):
     """The error calculator decodes within the same pass, after the loss."""
     model = build_model("espnet", decoder="transducer", ctc_weight=0.0).eval()
@@ -137,7 +149,7 @@ def test_stochastic_depth_trains(build_model, batch):
         ("decoder_logits", "with an attention decoder"),
         ("predictor_out", "transducer student .* decoder is NoneType"),
         ("joint_network", "transducer student .* decoder is NoneType"),
-        ("decoder_states", "Transformer family .* this one has NoneType"),
+        ("decoder_states", "transformer or rnn .* this one has NoneType"),
         ("logits", "choose from"),
     ],
 )
