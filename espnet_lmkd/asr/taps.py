@@ -1,6 +1,6 @@
 """Read a student's activations while ESPnet's own forward pass runs."""
 
-from typing import Dict, Iterable, Optional
+from typing import Dict, Iterable, List, Optional
 
 import torch
 
@@ -9,7 +9,7 @@ from espnet_lmkd.errors import InputError
 from espnet_lmkd.padded import Padded
 
 LAYER = "encoder_layer."
-DECODER = ("decoder_logits", "decoder_states")
+DECODER = ("decoder_logits", "decoder_states", "decoder_attention")
 SCORES = ("blank_scores", "label_scores")
 TRANSDUCER = ("predictor_out", "joint_network", *SCORES)
 PER_TOKEN = (*DECODER, "predictor_out", "cif_vectors")  # and one more
@@ -29,6 +29,12 @@ def decoder_size(model: torch.nn.Module) -> Optional[int]:
     """Return the width of `decoder_states`, None where the student has none."""
     layer = _output_layer(model.decoder)
     return None if layer is None else layer.in_features
+
+
+def _attentions(decoder) -> List[torch.nn.Module]:
+    """Return each layer's attention to the encoder, which keeps its weights."""
+    layers = getattr(decoder, "decoders", ())
+    return [layer.src_attn for layer in layers if hasattr(layer, "src_attn")]
 
 
 def predictor_size(model: torch.nn.Module) -> Optional[int]:
@@ -70,6 +76,11 @@ def check_taps(names: Iterable[str], model: torch.nn.Module) -> None:
                 f"tap {name!r} needs a CIF student (decoder: lmkd_cif), this one's "
                 f"decoder is {type(model.decoder).__name__}"
             )
+        elif name == "decoder_attention" and not _attentions(model.decoder):
+            raise InputError(
+                "tap 'decoder_attention' needs a student with ESPnet's transformer "
+                f"decoder (ctc_weight < 1), this one has {type(model.decoder).__name__}"
+            )
         elif name == "decoder_states" and decoder_size(model) is None:
             raise InputError(
                 "tap 'decoder_states' needs a student with an attention decoder with an "
@@ -108,6 +119,8 @@ class Taps:
             self._hook(model.decoder, self._keep("decoder_logits"))
         if "decoder_states" in self.names:
             self._hook(_output_layer(model.decoder), self._on_output_layer)
+        if "decoder_attention" in self.names:
+            self._hook(model.decoder, self._on_attention)
         if "predictor_out" in self.names:
             self._hook(model.decoder, self._keep("predictor_out"))
         if self.names.intersection(SCORES):
@@ -166,6 +179,10 @@ class Taps:
     def _on_output_layer(self, module, inputs, output):
         if inputs[0].dim() == 3:  # scheduled sampling asks for single tokens before
             self.seen.setdefault("decoder_states", inputs[0])
+
+    def _on_attention(self, module, inputs, output):
+        layers = [attention.attn for attention in _attentions(module)]
+        self.seen.setdefault("decoder_attention", torch.cat(layers, 1).transpose(1, 2))
 
     def _on_arc_scores(self, module, inputs, output):
         self.seen.update(zip(SCORES, output))

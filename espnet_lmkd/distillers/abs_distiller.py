@@ -43,7 +43,8 @@ class AbsDistiller(torch.nn.Module, ABC):
     `encoder_layer.<k>` (B, T, D) normalised output of layer k = 1, 2, ...,
     `ctc_logits` (B, T, V), `decoder_logits` (B, L+1, V), `decoder_states` (B, L+1, D)
     what the attention decoder's output layer reads; row u predicts token u, the last
-    one eos. Of a transducer: `predictor_out` (B, L+1, E), the prediction network's
+    one eos; `decoder_attention` (B, L+1, N, T) to the frames, of N heads in all layers.
+    Of a transducer: `predictor_out` (B, L+1, E), the prediction network's
     output after u tokens; `blank_scores` (B, T, L+1) and `label_scores` (B, T, L), the
     log-probabilities of the lattice's arcs; and `joint_network`, which is no `Padded`
     but the module itself: it maps (..., D) and (..., E) to logits (..., V). Of a CIF

@@ -66,6 +66,26 @@ def test_decoder_states_are_what_the_output_layer_reads(build_model, batch):
     torch.testing.assert_close(logits, seen["decoder_logits"].data)
 
 
+def test_attention_is_that_of_all_layers_and_heads(build_model, batch):
+    """The judge weighs the values by it: what each layer's attention returns."""
+    conf = dict(attention_heads=2, linear_units=16, num_blocks=2)
+    model = build_model(
+        "espnet", decoder="transformer", decoder_conf=conf, ctc_weight=0.3
+    ).eval()
+    given = {}
+    for index, layer in enumerate(model.decoder.decoders):
+        layer.src_attn.register_forward_hook(
+            lambda m, args, out, index=index: given.update({index: (m, args[2], out)})
+        )
+    attention = collect(model, batch, ["decoder_attention"])["decoder_attention"]
+    assert attention.lengths.tolist() == [5, 3, 4] and attention.data.shape[2] == 4
+    for index, (module, memory, out) in given.items():
+        values = module.linear_v(memory).unflatten(2, (2, -1))  # (B, T, H, D)
+        heads = attention.data[:, :, 2 * index : 2 * index + 2]
+        summed = torch.einsum("buht,bthd->buhd", heads, values).flatten(2)
+        torch.testing.assert_close(module.linear_out(summed), out)
+
+
 @pytest.mark.parametrize("sampling", [0.0, 1.0])
 def test_an_rnn_decoder_has_states_too(build_model, batch, sampling):
     """The judge is the output layer, scheduled sampling asks it for tokens as well."""
@@ -150,6 +170,7 @@ def test_stochastic_depth_trains(build_model, batch):
         ("predictor_out", "transducer student .* decoder is NoneType"),
         ("joint_network", "transducer student .* decoder is NoneType"),
         ("decoder_states", "transformer or rnn .* this one has NoneType"),
+        ("decoder_attention", "transformer decoder .* this one has NoneType"),
         ("logits", "choose from"),
     ],
 )

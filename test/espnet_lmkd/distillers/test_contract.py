@@ -13,10 +13,9 @@ from espnet_lmkd.padded import Padded
 STUDENT = StudentSpec(13, 8, 4, sos=12, eos=12, decoder_size=10, predictor_size=5)
 TOPK, HIDDEN = 3, 6
 DECODER = dict(attention_heads=2, linear_units=16, num_blocks=1)
-# A new distiller adds its line: options that exercise all its taps, dropout off, and
-# options under which an utterance without targets is worth nothing; `<name>:<variant>`
-# where one is not enough. Taps that are read without a gradient are named, and so is
-# a loss that depends on the batch.
+# A new distiller adds its line (`<name>:<variant>` where one is not enough): options
+# that exercise all its taps, dropout off; those under which an utterance without targets
+# is worth nothing; taps read without a gradient; whether the loss depends on the batch.
 STILL = dict(DECODER, dropout_rate=0.0, positional_dropout_rate=0.0)
 STILL.update(self_attention_dropout_rate=0.0, src_attention_dropout_rate=0.0)
 CASES = {
@@ -44,6 +43,7 @@ CASES = {
     "acoustic_contrastive": dict(
         conf=dict(target_size=HIDDEN, num_negatives=None), knows_neighbours=True
     ),
+    "attention_alignment": dict(conf=dict(radius=1)),
     "cif_alignment": dict(conf={}),
     "one_best_path": dict(conf={}),
     "one_best_path:delay": dict(conf=dict(delay=2)),
@@ -74,6 +74,7 @@ def make_batch(distiller, seed=0, with_targets=True):
         found = Padded(ids(target_lengths, TOPK), target_lengths)
         return Padded(found.data.masked_fill(~found.mask[..., None], -1), found.lengths)
 
+    heads = floats(text + 1, 4 * 9).view(3, -1, 4, 9)
     rows = frames + text if with_targets else torch.zeros_like(text)
 
     def path():
@@ -87,6 +88,7 @@ def make_batch(distiller, seed=0, with_targets=True):
         "ctc_logits": lambda: Padded(floats(frames, 13), frames),
         "decoder_logits": lambda: Padded(floats(text + 1, 13), text + 1),
         "decoder_states": lambda: Padded(floats(text + 1, 10), text + 1),
+        "decoder_attention": lambda: Padded(heads.softmax(3), text + 1),
         "cif_vectors": lambda: Padded(floats(text + 1, 8), text + 1),
         "cif_weights": lambda: Padded(floats(frames, 1).sigmoid().squeeze(2), frames),
         "predictor_out": lambda: Padded(floats(text + 1, 5), text + 1),
@@ -292,8 +294,7 @@ def test_declared_taps_and_targets_are_those_read(name):
 
 
 def test_a_copy_trains_alike(name):
-    distiller = build(name)
-    twin = build(name)
+    distiller, twin = build(name), build(name)
     twin.load_state_dict(copy.deepcopy(distiller.state_dict()))
     batch = make_batch(distiller)
     torch.testing.assert_close(twin(*batch)[0], distiller(*batch)[0])
