@@ -79,7 +79,7 @@ def check_taps(names: Iterable[str], model: torch.nn.Module) -> None:
         elif name == "decoder_attention" and not _attentions(model.decoder):
             raise InputError(
                 "tap 'decoder_attention' needs a student with ESPnet's transformer "
-                f"decoder (ctc_weight < 1), this one has {type(model.decoder).__name__}"
+                f"decoder (ctc_weight < 1), this one's is {type(model.decoder).__name__}"
             )
         elif name == "decoder_states" and decoder_size(model) is None:
             raise InputError(

@@ -170,7 +170,7 @@ def test_stochastic_depth_trains(build_model, batch):
         ("predictor_out", "transducer student .* decoder is NoneType"),
         ("joint_network", "transducer student .* decoder is NoneType"),
         ("decoder_states", "transformer or rnn .* this one has NoneType"),
-        ("decoder_attention", "transformer decoder .* this one has NoneType"),
+        ("decoder_attention", "transformer decoder .* this one's is NoneType"),
         ("logits", "choose from"),
     ],
 )

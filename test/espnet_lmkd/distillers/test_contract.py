@@ -14,8 +14,8 @@ STUDENT = StudentSpec(13, 8, 4, sos=12, eos=12, decoder_size=10, predictor_size=
 TOPK, HIDDEN = 3, 6
 DECODER = dict(attention_heads=2, linear_units=16, num_blocks=1)
 # A new distiller adds its line (`<name>:<variant>` where one is not enough): options
-# that exercise all its taps, dropout off; those under which an utterance without targets
-# is worth nothing; taps read without a gradient; whether the loss depends on the batch.
+# that exercise all its taps, dropout off; those under which an utterance without
+# targets is worth nothing; taps read without a gradient; whether neighbours matter.
 STILL = dict(DECODER, dropout_rate=0.0, positional_dropout_rate=0.0)
 STILL.update(self_attention_dropout_rate=0.0, src_attention_dropout_rate=0.0)
 CASES = {
