@@ -109,3 +109,31 @@ def token_means(
     shares = shares / shares.sum(-1, keepdim=True).clamp(min=1)
     with torch.autocast(frames.device.type, enabled=False):
         return shares @ frames.float()
+
+
+def emission_windows(
+    positions: torch.Tensor, lengths: torch.Tensor, length: int, radius: int
+) -> torch.Tensor:
+    """Mark the frames that emit each token, and those near them.
+
+    w_u(t) = 1 if |t - t'| <= radius for a t' with positions_t' = u, else 0
+
+    Args:
+        positions: (B, T) of `ctc_align`, -1 for frames that count for no token.
+        lengths: (B,) valid frames; padding is in no window.
+        length: L, tokens to return; positions beyond are dropped.
+        radius: frames, from 0.
+
+    Returns:
+        (B, L, T) float32 zeros and ones, all 0 for a token without a frame.
+
+    Example:
+        >>> positions = torch.tensor([[0, -1, -1, 1]])
+        >>> emission_windows(positions, torch.tensor([4]), 2, radius=1)
+        tensor([[[1., 1., 0., 0.],
+                 [0., 0., 1., 1.]]])
+    """
+    tokens = torch.arange(length, device=positions.device).unsqueeze(1)
+    emits = (positions.unsqueeze(1) == tokens).float()
+    near = torch.nn.functional.max_pool1d(emits, 2 * radius + 1, 1, padding=radius)
+    return near * Padded(positions, lengths).mask.unsqueeze(1)

@@ -79,12 +79,14 @@ def check_taps(names: Iterable[str], model: torch.nn.Module) -> None:
         elif name == "decoder_attention" and not _attentions(model.decoder):
             raise InputError(
                 "tap 'decoder_attention' needs a student with ESPnet's transformer "
-                f"decoder (ctc_weight < 1), this one's is {type(model.decoder).__name__}"
+                "decoder (ctc_weight < 1), this one's is "
+                f"{type(model.decoder).__name__}"
             )
         elif name == "decoder_states" and decoder_size(model) is None:
             raise InputError(
-                "tap 'decoder_states' needs a student with an attention decoder with an "
-                "output layer, such as ESPnet's transformer or rnn (ctc_weight < 1), "
+                "tap 'decoder_states' needs a student with an attention decoder that "
+                "has an output layer, such as ESPnet's transformer or rnn "
+                "(ctc_weight < 1), "
                 f"this one has {type(model.decoder).__name__}"
             )
 

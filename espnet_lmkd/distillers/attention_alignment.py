@@ -3,14 +3,15 @@
 from typing import Dict, Mapping, Tuple
 
 import torch
-from torch.nn.functional import max_pool1d
 
-from espnet_lmkd.alignment.ctc import ctc_align
+from espnet_lmkd.alignment.ctc import ctc_align, emission_windows
 from espnet_lmkd.distillers.abs_distiller import AbsDistiller, StudentSpec
 from espnet_lmkd.errors import InputError
+from espnet_lmkd.losses.guided_attention import (
+    attention_inside,
+    guided_attention_loss,
+)
 from espnet_lmkd.padded import Padded
-
-LEAST = 1e-6  # of the attention: the logarithm stays finite
 
 
 class AttentionAlignmentDistiller(AbsDistiller):
@@ -18,15 +19,14 @@ class AttentionAlignmentDistiller(AbsDistiller):
 
     With few hours of speech an attention decoder does not find out where to look: it
     becomes a language model, and whatever a teacher tells it says nothing of the audio.
-    CTC finds its tokens within minutes, so it says where. The idea of a loss on
-    attention weights is that of Tachibana, Uenoyama, Aihara, "Efficiently Trainable
+    CTC finds its tokens within minutes, so it says where: a token's window are the
+    frames that emit it on the best path of the text, and those near them. Losses on
+    attention weights are known from Tachibana, Uenoyama, Aihara, "Efficiently Trainable
     Text-to-Speech System Based on Deep Convolutional Networks with Guided Attention",
-    ICASSP 2018, arXiv 1710.08969, which knows only that speech runs along the diagonal;
-    the windows around CTC's tokens are ours. The attention is the mean over heads and
-    layers, so that some of them stay free. No teacher, no parameters, no gradient to
-    the CTC layer; eos is not guided.
+    ICASSP 2018, arXiv 1710.08969; the windows are ours. No teacher, no parameters, no
+    gradient to the CTC layer; eos is not guided.
 
-    L = -sum_u log sum_{t: |t - t'| <= radius for a t' that emits u} a_u(t)
+    L = -sum_u log sum_{t in window of u} a_u(t),  a the mean over heads and layers
 
     Args:
         student: for its blank.
@@ -70,20 +70,13 @@ class AttentionAlignmentDistiller(AbsDistiller):
             logits.data, logits.lengths, text.data, text.lengths, self.blank
         )
         length = text.data.shape[1]
-        tokens = torch.arange(length, device=positions.device).unsqueeze(1)
-        windows = max_pool1d(
-            (positions.unsqueeze(1) == tokens).float(),
-            kernel_size=2 * self.radius + 1,
-            stride=1,
-            padding=self.radius,
-        )
-        windows = windows * logits.mask.unsqueeze(1)
+        windows = emission_windows(positions, logits.lengths, length, self.radius)
         attention = student["decoder_attention"].data[:, :length]
-        attention = attention[..., : windows.shape[2]].float().mean(2)
-        inside = (attention * windows).sum(2)
         known = text.mask & aligned.unsqueeze(1)
-        losses = (-(inside + LEAST).log() * known).sum(1)
+        losses = (guided_attention_loss(attention, windows) * known).sum(1)
+        with torch.no_grad():
+            inside = (attention_inside(attention, windows) * known).sum()
         return losses, {
-            "inside": (inside.detach() * known).sum() / known.sum().clamp(min=1),
+            "inside": inside / known.sum().clamp(min=1),
             "tokens_without_alignment": (text.lengths * ~aligned).sum().float(),
         }

@@ -5,10 +5,14 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 import torch
 from espnet2.asr.decoder.transformer_decoder import TransformerDecoder
 
+from espnet_lmkd.alignment.ctc import ctc_align, emission_windows
 from espnet_lmkd.distillers.abs_distiller import AbsDistiller, StudentSpec
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.losses.divergence import smoothed_cross_entropy, topk_cross_entropy
+from espnet_lmkd.losses.guided_attention import guided_attention_loss
 from espnet_lmkd.padded import Padded
+
+GUIDE_RADIUS = 2  # frames
 
 
 class BertKDDecoder(TransformerDecoder):
@@ -28,10 +32,13 @@ class BertKDDecoder(TransformerDecoder):
         eos: int,
         kd_weight: float,
         label_smoothing: float,
+        windows: Optional[torch.Tensor] = None,
+        guide_weight: float = 0.0,
     ) -> Tuple[torch.Tensor, Dict[str, torch.Tensor]]:
         """Return L_AED of each utterance and its means over the tokens.
 
         L_AED = a (-sum_u sum_{v in topK} q_u(v) log p_u(v)) + (1 - a) CE_ls(p, y)
+            + g sum_u guided_attention_loss_u
 
         Args:
             encoder_out: (B, T, D).
@@ -42,6 +49,8 @@ class BertKDDecoder(TransformerDecoder):
             sos, eos: ids in this decoder's vocabulary.
             kd_weight: a in [0, 1].
             label_smoothing: of the hard labels.
+            windows: (B, L, T) of `emission_windows`, where to attend; None: anywhere.
+            guide_weight: g, from 0.
         """
         encoder_out, text = encoder_out.trimmed(), text.trimmed()
         rows = torch.arange(len(text.lengths), device=text.data.device)
@@ -64,6 +73,12 @@ class BertKDDecoder(TransformerDecoder):
         soft = (soft * text.mask).sum(1) + end
         soft = soft * has_teacher
         losses = kd_weight * soft + (1 - kd_weight) * hard.sum(1)
+        if windows is not None:
+            layers = [layer.src_attn.attn for layer in self.decoders]
+            attention = torch.cat(layers, dim=1).transpose(1, 2)[:, : length - 1]
+            known = windows.any(2) & text.mask
+            guided = guided_attention_loss(attention, windows) * known
+            losses = losses + guide_weight * guided.sum(1)
 
         with torch.no_grad():
             tokens_in_batch = out.lengths.sum().clamp(min=1)
@@ -98,6 +113,9 @@ class InterAEDDistiller(AbsDistiller):
         intermediate_weight: w_d in [0, 1].
         kd_weight: share of the teacher in each decoder's loss, in [0, 1].
         label_smoothing: of the hard labels' share.
+        guide_weight: g, from 0: how strongly the decoders are told to attend to the
+            frames near those with which CTC emits a token, which they do not find out
+            by themselves on few hours (`attention_alignment`; not in the paper).
         shared: one decoder for all layers, or one each.
         decoder_conf: of ESPnet's transformer decoder.
     """
@@ -111,6 +129,7 @@ class InterAEDDistiller(AbsDistiller):
         intermediate_weight: float = 0.5,
         kd_weight: float = 0.5,
         label_smoothing: float = 0.1,
+        guide_weight: float = 0.0,
         shared: bool = True,
         decoder_conf: Optional[Dict[str, Any]] = None,
     ):
@@ -125,8 +144,11 @@ class InterAEDDistiller(AbsDistiller):
         self.student = student
         self.intermediate_weight = intermediate_weight if layers else 0.0
         self.kd_weight, self.label_smoothing = kd_weight, label_smoothing
+        self.guide_weight = guide_weight
         self.sources = ["encoder_out"] + [f"encoder_layer.{m}" for m in layers]
         self.taps = ("text", *self.sources)
+        if guide_weight:
+            self.taps += ("ctc_logits",)
         self.decoders = torch.nn.ModuleList(
             BertKDDecoder(
                 student.vocab_size, student.encoder_size, **(decoder_conf or {})
@@ -138,7 +160,7 @@ class InterAEDDistiller(AbsDistiller):
         self, student: Mapping[str, Padded], teacher: Mapping[str, Padded]
     ) -> Tuple[torch.Tensor, Dict[str, torch.Tensor]]:
         """See the class; stats are the final layer's means over tokens."""
-        results = []
+        results, windows = [], self._windows(student)
         for index, source in enumerate(self.sources):
             decoder = self.decoders[index % len(self.decoders)]
             results.append(
@@ -151,6 +173,8 @@ class InterAEDDistiller(AbsDistiller):
                     self.student.eos,
                     self.kd_weight,
                     self.label_smoothing,
+                    windows,
+                    self.guide_weight,
                 )
             )
         (final, stats), intermediate = results[0], [loss for loss, _ in results[1:]]
@@ -158,6 +182,18 @@ class InterAEDDistiller(AbsDistiller):
         if intermediate:
             loss = loss + self.intermediate_weight * torch.stack(intermediate).mean(0)
         return loss, stats
+
+    def _windows(self, student):
+        """Return (B, L, T) where CTC has the tokens, None if that is not asked for."""
+        if not self.guide_weight:
+            return None
+        text, logits = student["text"].trimmed(), student["ctc_logits"].trimmed()
+        positions, _ = ctc_align(
+            logits.data, logits.lengths, text.data, text.lengths, self.student.blank
+        )
+        return emission_windows(
+            positions, logits.lengths, text.data.shape[1], GUIDE_RADIUS
+        )
 
 
 def _fit(data: torch.Tensor, length: int) -> torch.Tensor:

@@ -52,8 +52,8 @@ class InterAEDWordpieceDistiller(InterAEDDistiller):
             intermediate_weight,
             kd_weight,
             label_smoothing,
-            shared,
-            decoder_conf,
+            shared=shared,
+            decoder_conf=decoder_conf,
         )
         self.taps = tuple(self.sources)
 
