@@ -25,6 +25,6 @@ common=(
     --asr_configs "conf/frozen/train_asr_cif.yaml conf/frozen/train_asr_kd_cif_acd.yaml conf/frozen/train_asr_kd_cif_lrd.yaml conf/frozen/train_asr_kd_cif_hierarchical.yaml" \
     --control_config conf/frozen/train_asr_kd_cif_hierarchical.yaml \
     --comparison compare_cif \
-    --inference_config conf/decode_cif_greedy.yaml \
+    --inference_config conf/decode_att_greedy.yaml \
     --inference_model valid.acc.ave.pth \
     "$@"
