@@ -80,7 +80,7 @@ class LMEmbeddingDistiller(AbsHiddenDistiller):
         if source == "decoder" and student.decoder_size is None:
             raise InputError(
                 "lm_embedding: source 'decoder' needs a student with an attention "
-                "decoder of ESPnet's Transformer family with its output layer "
+                "decoder that has an output layer, such as ESPnet's transformer or rnn "
                 "(ctc_weight < 1), this one has none; choose source 'ctc'"
             )
         sizes = {
