@@ -77,7 +77,7 @@ def model_card(exp: Path, config: Dict[str, Any], exported: Dict[str, Any]) -> s
         )
         needs = WITH_PACK.format(__version__, ", ".join(ours))
         install.append('    pip install "transformers>=5" peft')
-        install.append(f"    pip install --no-deps espnet_lmkd=={__version__}  # or .whl")
+        install.append(f"    pip install --no-deps espnet_lmkd=={__version__}")
         usage = _usage_with_pack(exported)
     else:
         needs = PLAIN.format(__version__)
