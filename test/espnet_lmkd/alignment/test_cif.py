@@ -205,7 +205,8 @@ def test_an_utterance_does_not_depend_on_its_batch(targets):
         assert not beside.vectors[b, number:].any()
         alone.vectors.square().sum().backward()
         assert one[0].grad[0].equal(states.grad[b, :length])
-        torch.testing.assert_close(one[1].grad[0], weights.grad[b, :length])
+        close = dict(rtol=1e-5, atol=1e-4)  # sums of rows of another length
+        torch.testing.assert_close(one[1].grad[0], weights.grad[b, :length], **close)
         assert not states.grad[b, length:].any() and not weights.grad[b, length:].any()
 
 

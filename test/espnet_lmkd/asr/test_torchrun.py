@@ -12,7 +12,7 @@ from tiny_store import TEXTS, make_store
 
 # The same training twice, the second time interrupted after its first epoch.
 TRAINING = """
-import os, sys
+import os, sys, time
 import torch
 from espnet_lmkd.bin.asr_kd_train import main
 
@@ -20,6 +20,7 @@ for out, epochs in (("straight", "2"), ("resumed", "1"), ("resumed", "2")):
     meet = f"file://{os.getcwd()}/{out}{epochs}"  # torchrun's own place serves once
     training = ["--output_dir", out, "--max_epoch", epochs, "--dist_init_method", meet]
     main(sys.argv[1:] + training)
+    time.sleep(1)  # gloo's threads let go of their last work, which needs this one
     torch.distributed.destroy_process_group()
 """
 BLOCKS = dict(attention_heads=2, linear_units=8, num_blocks=1)
