@@ -1,4 +1,4 @@
-"""How long a training takes on GPUs: its multiplications counted, a GPU's speed assumed.
+"""GPU hours of a training: its products counted, the speed of a GPU assumed.
 
     python3 benchmarks/gpu_hours.py --config conf/large/train_asr_ctc.yaml --hours 300
 
@@ -55,7 +55,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=12.0, help="of an utterance")
     parser.add_argument("--tokens_per_second", type=float, default=4.0)
     parser.add_argument(
-        "--tflops", type=float, default=20.0, help="that a GPU keeps up, 1e12 a second"
+        "--tflops", type=float, default=10.0, help="that a GPU keeps up, 1e12 a second"
     )
     args = parser.parse_args()
     model, conf = build(args.config, args.vocab_size)
@@ -66,9 +66,9 @@ def main():
     hours = flops * args.hours * 3600 * epochs / (args.tflops * 1e12) / 3600
     parameters = sum(p.numel() for p in model.parameters()) / 1e6
     print(
-        f"{args.config}: {parameters:.1f} M parameters, {flops / 1e9:.1f} GFLOP a second"
-        f" of speech, {epochs} epochs of {args.hours:g} h: {hours:.0f} GPU hours at"
-        f" {args.tflops:g} TFLOP/s"
+        f"{args.config}: {parameters:.1f} M parameters, {flops / 1e9:.1f} GFLOP a"
+        f" second of speech, {epochs} epochs of {args.hours:g} h: {hours:.0f} GPU"
+        f" hours at {args.tflops:g} TFLOP/s"
     )
 
 
