@@ -5,7 +5,7 @@ VENV ?= .venv
 demo: $(VENV)/.installed  ## distil a language model into a small recogniser: 15 minutes
 	. $(VENV)/bin/activate && cd egs2/grammar_speech/asr_kd1 && ./run.sh
 
-test: $(VENV)/.installed  ## the tests, and the examples of docstrings
+test: $(VENV)/.installed  ## the tests
 	. $(VENV)/bin/activate && OMP_NUM_THREADS=1 python -m pytest -q
 
 test-newest: .venv-newest/.installed  ## the same on ESPnet's newest release
