@@ -36,3 +36,25 @@ def test_one_job_sees_all_gpus(tmp_path):
     assert seen(tmp_path / "log") == "GPU all"
     run(tmp_path, "--gpu", "0", "JOB=1:2", "cpu.JOB", *PRINT)
     assert seen(tmp_path / "cpu.2") == "GPU all"
+
+
+@pytest.mark.parametrize(
+    "nodes, wanted",
+    [
+        (1, "cluster --gpu 4 exp/a/train.log train --seed 1"),
+        (
+            2,
+            "python -m espnet2.bin.launch --cmd echo cluster --log exp/a/train.log "
+            "--ngpu 4 --num_nodes 2 --init_file_prefix exp/a/.dist_init_ -- "
+            "train --seed 1",
+        ),
+    ],
+)
+def test_only_several_machines_need_espnets_launcher(nodes, wanted):
+    script = f"""
+    . {SCRIPT.parent}/background_jobs.sh
+    ngpu=4 num_nodes={nodes} cuda_cmd="echo cluster" python="echo python"
+    launch exp/a/train.log train --seed 1
+    """
+    ran = subprocess.run(["bash", "-euc", script], capture_output=True, text=True)
+    assert ran.stdout.strip() == wanted, ran.stderr

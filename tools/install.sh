@@ -41,12 +41,12 @@ index=${PIP_INDEX_URL:-$(setting global.index-url)}
 [ -z "${PIP_CERT:-}" ] || export SSL_CERT_FILE=${SSL_CERT_FILE:-${PIP_CERT}}
 uv() { "${venv}/bin/uv" pip install --quiet --python "${venv}/bin/python" --override "${overrides}" "$@"; }
 
-packages=("torch==2.13.0" "torchaudio==2.11.0" matplotlib tensorboard six editdistance)
+packages=("torch==2.13.0" "torchaudio==2.11.0" matplotlib tensorboard six editdistance espnet-model-zoo)
 if [ "${espnet}" = "${newest}" ]; then
     uv "${packages[@]}" "espnet==${espnet}"
 else  # a release that does not declare this Python, for tests on both lines
     uv "${packages[@]}" "kaldiio>=2.18" typeguard humanfriendly scipy "numpy>=2" h5py librosa \
-        omniio filelock torch-complex einops tqdm espnet-model-zoo hydra-core omegaconf \
+        omniio filelock torch-complex einops tqdm hydra-core omegaconf \
         configargparse espnet-tts-frontend ctc-segmentation editdistance opt-einsum \
         "sentencepiece==0.2.1" espnet-g2p-en "pytorch-wpe" ci_sdr fast-bss-eval pyworld
     "${venv}/bin/python" -m pip install --quiet --no-deps --ignore-requires-python "espnet==${espnet}"

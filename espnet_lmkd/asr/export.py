@@ -1,10 +1,11 @@
-"""Turn a distilled student into a plain ESPnet model that does not need this pack."""
+"""Turn a distilled student into a model for ESPnet's zoo, a plain one where it can."""
 
 import argparse
 import contextlib
 import inspect
 import os
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any, Dict, Optional
 
@@ -20,6 +21,7 @@ from espnet_lmkd.asr.model_card import model_card
 from espnet_lmkd.errors import InputError
 
 PREFIX = "lmkd_"
+TEACHING = ("distillers", "live_teacher")  # of model_conf: for training only
 STOCK_DECODERS = {"lmkd_bert_kd": "transformer"}
 
 
@@ -34,36 +36,34 @@ def default_model_file(exp: Path) -> Path:
     return found[0]
 
 
-def stock_config(config: Dict[str, Any]) -> Dict[str, Any]:
-    """Return the configuration in stock ESPnet's words.
+def exported_config(config: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the configuration without what only teaches.
 
-    Raises:
-        InputError: inference of this student needs a class of this pack.
+    It is stock ESPnet's where the parts are; a student with parts of this pack, as
+    `lmkd_cif` is, stays `model: lmkd`.
 
     Example:
         >>> conf = {"ctc_weight": 1.0, "distillers": []}
-        >>> stock_config({"model": "lmkd", "model_conf": conf})
+        >>> exported_config({"model": "lmkd", "model_conf": conf})
         {'model': 'espnet', 'model_conf': {'ctc_weight': 1.0}}
+        >>> exported_config(
+        ...     {"model": "lmkd", "model_conf": conf, "decoder": "lmkd_cif"}
+        ... )
+        {'model': 'lmkd', 'model_conf': {'ctc_weight': 1.0}, 'decoder': 'lmkd_cif'}
     """
-    config = dict(config, model="espnet")
-    known = inspect.signature(ESPnetASRModel.__init__).parameters
-    config["model_conf"] = {k: v for k, v in config["model_conf"].items() if k in known}
+    config = dict(config)
     if config.get("decoder") in STOCK_DECODERS:
         config["decoder"] = STOCK_DECODERS[config["decoder"]]
         known = inspect.signature(TransformerDecoder.__init__).parameters
         conf = config.get("decoder_conf") or {}
         config["decoder_conf"] = {k: v for k, v in conf.items() if k in known}
-    ours = {
-        key: value
-        for key in (choices.name for choices in ASRTask.class_choices_list)
-        for value in [config.get(key) or ""]
-        if value.startswith(PREFIX)
-    }
-    if ours:
-        raise InputError(
-            f"a student with {ours} cannot be exported: its inference needs "
-            "espnet_lmkd; deploy it with espnet_lmkd installed"
-        )
+    conf = {k: v for k, v in config["model_conf"].items() if k not in TEACHING}
+    kinds = [choices.name for choices in ASRTask.class_choices_list]
+    if not any((config.get(kind) or "").startswith(PREFIX) for kind in kinds):
+        known = inspect.signature(ESPnetASRModel.__init__).parameters
+        conf = {key: value for key, value in conf.items() if key in known}
+        config["model"] = "espnet"
+    config["model_conf"] = conf
     for name in ("train", "valid"):
         key = f"{name}_data_path_and_name_and_type"
         if key in config:
@@ -98,8 +98,8 @@ def copy_files(config: Dict[str, Any], out: Path) -> None:
         config["normalize_conf"] = dict(config["normalize_conf"], stats_file=name)
 
 
-def check_stock(out: Path) -> None:
-    """Build stock ESPnet's model of an exported folder and load it strictly."""
+def check_loads(out: Path) -> None:
+    """Build the model of an exported folder as ESPnet does and load it strictly."""
     warprnnt.provide()
     with contextlib.chdir(out):
         config = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8"))
@@ -109,24 +109,24 @@ def check_stock(out: Path) -> None:
             model.load_state_dict(state, strict=True)
         except RuntimeError as error:
             raise InputError(
-                f"{out}: stock ESPnet's model has other parameters than this "
+                f"{out}: ESPnet's model has other parameters than this "
                 f"checkpoint: {error}"
             ) from error
 
 
 def export_student(exp, model_file: Optional[str] = None, make_zip: bool = False):
-    """Write `<exp>/exported` and have stock ESPnet load it strictly.
+    """Write `<exp>/exported`, as it goes to a hub, and have ESPnet load it strictly.
 
     Args:
         exp: an experiment of `asr_kd_train`, with `config.yaml`.
         model_file: checkpoint; the only `valid.*.ave.pth` if not given.
-        make_zip: also write `student.zip` for ESPnet's model zoo.
+        make_zip: also write `student.zip`, the same in one file.
 
     Returns:
         The exported folder.
 
     Raises:
-        InputError: the student needs this pack, or a file is missing.
+        InputError: a file is missing, or holds other parameters.
     """
     exp = Path(exp)
     if not (exp / "config.yaml").is_file():
@@ -135,7 +135,7 @@ def export_student(exp, model_file: Optional[str] = None, make_zip: bool = False
     if not model_file.is_file():
         raise InputError(f"{model_file}: no such checkpoint")
     trained = yaml.safe_load((exp / "config.yaml").read_text(encoding="utf-8"))
-    config = stock_config(trained)
+    config = exported_config(trained)
     state = torch.load(model_file, map_location="cpu", weights_only=True)
     state = {k: v for k, v in state.items() if not k.startswith("distillers.")}
 
@@ -148,16 +148,20 @@ def export_student(exp, model_file: Optional[str] = None, make_zip: bool = False
     (unfinished / "config.yaml").write_text(text, encoding="utf-8")
     card = model_card(exp, trained, config)
     (unfinished / "README.md").write_text(card, encoding="utf-8")
-    check_stock(unfinished)
-    if make_zip:
-        _pack(unfinished)
+    check_loads(unfinished)
+    _pack(unfinished)
+    if not make_zip:
+        (unfinished / "student.zip").unlink()
     shutil.rmtree(out, ignore_errors=True)
     os.replace(unfinished, out)
     return out
 
 
 def _pack(out: Path) -> None:
-    """Pack a folder as `espnet2.bin.pack asr` does."""
+    """Write `student.zip` as `espnet2.bin.pack asr` does, and its meta.yaml beside it.
+
+    Without that `Speech2Text.from_pretrained` would not know the files of a hub's copy.
+    """
     with contextlib.chdir(out):
         named = {"config.yaml", "model.pth"}
         rest = [p for p in sorted(Path().rglob("*")) if p.is_file()]
@@ -167,3 +171,5 @@ def _pack(out: Path) -> None:
             option=[path for path in rest if str(path) not in named],
             outpath="student.zip",
         )
+        with zipfile.ZipFile("student.zip") as packed:
+            packed.extract("meta.yaml")

@@ -16,24 +16,22 @@ tags: [espnet, audio, automatic-speech-recognition, knowledge-distillation]
 
 # {name}
 
-A plain ESPnet recogniser, distilled with espnet_lmkd {version}, which it does not need.
+{needs}
 It was exported with ESPnet {espnet}; older ones may name parameters differently.
 
-    pip install "espnet>={espnet}"
+{install}
 
 ```python
-{before}import soundfile
-from espnet2.bin.asr_inference import Speech2Text
-
-speech2text = Speech2Text("config.yaml", "model.pth"{options})
-speech, rate = soundfile.read("speech.wav")
-result = speech2text(speech){index}
-print(result[0][0])
+{usage}
 ```
 
 The paths in config.yaml are relative to this folder: run there, or give the packed
-.zip to ESPnet, which makes them absolute.
+.zip to ESPnet's `Speech2Text.from_pretrained`, which makes them absolute.
 {learnt}{results}"""
+PLAIN = (
+    "A plain ESPnet recogniser, distilled with espnet_lmkd {}, which it does not need."
+)
+WITH_PACK = "An ESPnet recogniser with parts of espnet_lmkd {}: {}."
 # What the card says of a transducer: recognition does not need the loss.
 STAND_IN = """import sys, types
 
@@ -41,31 +39,97 @@ STAND_IN = """import sys, types
 sys.modules["warprnnt_pytorch"] = types.SimpleNamespace(RNNTLoss=lambda **conf: None)
 
 """
+STOCK_USAGE = """{before}import {module}
+from espnet2.bin.asr_inference import Speech2Text
+
+speech2text = Speech2Text("config.yaml", "model.pth"{options})
+speech = {read}
+result = speech2text(speech){index}
+print(result[0][0])"""
+PACK_USAGE = """from espnet_lmkd.asr.decoding import Recogniser, SearchOptions
+from espnet_lmkd.asr.inputs import read_input
+
+recogniser = Recogniser("config.yaml", "model.pth", SearchOptions({search}))
+speech = read_input("{file}", recogniser.sample_rate)
+print(recogniser(speech).text)"""
+SEARCHES = {  # of students with parts of this pack, by their decoder
+    "lmkd_cif": '"beam", ctc_weight=0.5',
+    "lmkd_speech_prompt": '"speech_prompt", beam_size=1',
+    "transducer": '"transducer", beam_size=5',
+}
 
 
-def model_card(exp: Path, config: Dict[str, Any], stock: Dict[str, Any]) -> str:
+def model_card(exp: Path, config: Dict[str, Any], exported: Dict[str, Any]) -> str:
     """Write the card of an experiment.
 
     Args:
         exp: the experiment; its results come from the comparisons beside it (stage 16).
         config: its config.yaml, whose stores say who taught it.
-        stock: the exported configuration.
+        exported: the exported configuration.
     """
-    interctc = (stock.get("encoder_conf") or {}).get("interctc_layer_idx")
-    before, options = "", ""
-    if stock.get("decoder") == "transducer":
-        before, options = STAND_IN, ", beam_size=5"
-    elif stock["model_conf"].get("ctc_weight", 0.5) == 1.0:
-        options = ", ctc_weight=1.0"
+    espnet = metadata.version("espnet")
+    install = [f'    pip install "espnet>={espnet}"']
+    if exported["model"] == "lmkd":
+        ours = sorted(
+            f"{key}: {value}"
+            for key, value in exported.items()
+            if isinstance(value, str) and value.startswith("lmkd_")
+        )
+        needs = WITH_PACK.format(__version__, ", ".join(ours))
+        install.append('    pip install "transformers>=5" peft')
+        install.append(f"    pip install --no-deps espnet_lmkd=={__version__}")
+        usage = _usage_with_pack(exported)
+    else:
+        needs = PLAIN.format(__version__)
+        usage = _stock_usage(exported)
     return CARD.format(
         name=exp.name,
-        version=__version__,
-        espnet=metadata.version("espnet"),
-        before=before,
-        options=options,
-        index="[0]  # [1] holds the intermediate layers' results" if interctc else "",
+        needs=needs,
+        espnet=espnet,
+        install="\n".join(install),
+        usage=usage,
         learnt=_learnt(config),
         results=_results(exp),
+    )
+
+
+def _reads_features(exported: Dict[str, Any]) -> bool:
+    """Whether it reads what a frozen speech encoder puts out; 1 is a waveform."""
+    return exported.get("input_size") not in (None, 1)
+
+
+def _only_ctc(exported: Dict[str, Any]) -> bool:
+    return exported["model_conf"].get("ctc_weight", 0.5) == 1.0
+
+
+def _usage_with_pack(exported: Dict[str, Any]) -> str:
+    search = '"beam", ctc_weight=0.3'
+    if exported.get("decoder") in SEARCHES:
+        search = SEARCHES[exported["decoder"]]
+    elif _only_ctc(exported):
+        search = ""
+    file = "features.npy" if _reads_features(exported) else "speech.wav"
+    return PACK_USAGE.format(search=search, file=file)
+
+
+def _stock_usage(exported: Dict[str, Any]) -> str:
+    interctc = (exported.get("encoder_conf") or {}).get("interctc_layer_idx")
+    before, options = "", ""
+    if exported.get("decoder") == "transducer":
+        before, options = STAND_IN, ", beam_size=5"
+    elif _only_ctc(exported):
+        options = ", ctc_weight=1.0"
+    module, read = "soundfile", 'soundfile.read("speech.wav")[0]'
+    if _reads_features(exported):
+        # The one input that ESPnet does not make itself.
+        module = "numpy"
+        read = 'numpy.load("features.npy")  # by espnet_lmkd.bin.dump_features'
+    return STOCK_USAGE.format(
+        before=before,
+        module=module,
+        options=options,
+        read=read,
+        index="[0]  # [1] holds the intermediate layers' results" if interctc else "",
     )
 
 

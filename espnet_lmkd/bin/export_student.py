@@ -1,4 +1,4 @@
-"""Export a trained student as a plain ESPnet model that needs nothing of this pack."""
+"""Export a trained student, as a plain ESPnet model where its parts are ESPnet's."""
 
 import argparse
 

@@ -80,6 +80,7 @@ def get_parser():
     add("--nj", type=int, default=1, help="number of jobs")
     add("--job", type=int, help="1 .. nj: write the shards of this job, do not merge")
     add("--merge", action="store_true", help="only merge what the jobs wrote")
+    add("--dry_run", action="store_true", help="only say how much disk it will take")
     add("--device", default="auto", help="auto, cpu or cuda")
     add("--dtype", choices=("float32", "bfloat16"), default="float32")
     return parser
@@ -114,8 +115,11 @@ def main(cmd=None):
     )
     if plan.coverage:
         print(plan.coverage, flush=True)
-    if not args.merge:
+    if args.dry_run or not args.merge:
         print(plan.check_disk(args.out), flush=True)
+    if args.dry_run:
+        return
+    if not args.merge:
         job, nj = (args.job, args.nj) if args.job else (1, 1)
         write_shards(plan, args.out, compute, job, nj)
     if args.merge or args.job is None:

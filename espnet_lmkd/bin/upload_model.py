@@ -31,7 +31,7 @@ def main(cmd=None):
     if not user or not name:
         raise InputError(f"--repo {args.repo}: user/name was wanted")
     for path in sorted(folder.rglob("*")):
-        if path.is_file():
+        if path.is_file() and path.suffix != ".zip":  # all of it once more
             print(f"{path.stat().st_size:>12,} {path.relative_to(folder)}")
     if args.dry_run:
         print(f"nothing was sent; without --dry_run these files go to {args.repo}")
@@ -40,7 +40,11 @@ def main(cmd=None):
 
     hub = HfApi()
     hub.create_repo(args.repo, exist_ok=True)
-    print(hub.upload_folder(repo_id=args.repo, folder_path=folder))
+    print(
+        hub.upload_folder(
+            repo_id=args.repo, folder_path=folder, ignore_patterns="*.zip"
+        )
+    )
 
 
 if __name__ == "__main__":

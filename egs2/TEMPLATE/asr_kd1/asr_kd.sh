@@ -18,7 +18,8 @@ skip_train=false      # skip 8-11
 skip_eval=false       # skip 12, 13 and 16
 skip_packing=true     # skip 14
 skip_upload=true      # skip 15
-ngpu=0              # 0: CPU
+ngpu=0              # 0: CPU; of each machine
+num_nodes=1         # machines that share a training, with a cluster's cmd_backend
 nj=2                # parallel jobs for data, targets and statistics
 train_nj=1          # experiments trained (and decoded) at once on this machine
 python=python3
@@ -228,7 +229,7 @@ if run_stage 11 "${skip_train}"; then
         init=${init_model//SEED/${exp_seeds[index]}}
         [ -z "${init}" ] || [ -f "${init}" ] || die "--init_model: ${init} does not exist; train it first"
         # shellcheck disable=SC2046,SC2086
-        ${cuda_cmd} --gpu "${ngpu}" "${exp}/train.log" ${python} -m espnet_lmkd.bin.asr_kd_train \
+        launch "${exp}/train.log" ${python} -m espnet_lmkd.bin.asr_kd_train \
             --config "${configs[index]}" --seed "${exp_seeds[index]}" "${asr_data_opts[@]}" ${stores[index]:+--target_store ${stores[index]}} \
             --train_shape_file "${stats_dir}/train/speech_shape" \
             --train_shape_file "${stats_dir}/train/text_shape.${token_type}" \

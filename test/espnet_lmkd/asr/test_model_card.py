@@ -47,12 +47,15 @@ def exp(tmp_path):
     return tmp_path / "exp" / "asr_kd_seed1"
 
 
+EXPORTED = {"model": "espnet", "model_conf": {"ctc_weight": 1.0}}
+
+
 def card_of(exp, *stores):
     from espnet_lmkd.asr.model_card import model_card
 
     conf = {"ctc_weight": 1.0, "distillers": [{"type": "lm_embedding", "weight": 0.3}]}
     config = {"model_conf": conf, "target_store": [str(store) for store in stores]}
-    return model_card(exp, config, {"model_conf": {"ctc_weight": 1.0}})
+    return model_card(exp, config, EXPORTED)
 
 
 def test_it_names_teachers_and_results(exp):
@@ -70,18 +73,26 @@ def test_it_names_teachers_and_results(exp):
 def test_a_student_without_teacher_or_comparison_has_a_short_card(tmp_path):
     from espnet_lmkd.asr.model_card import model_card
 
-    config = {"model_conf": {"ctc_weight": 0.3}}
+    config = {"model": "espnet", "model_conf": {"ctc_weight": 0.3}}
     card = model_card(tmp_path / "asr_a", config, config)
     assert "ctc_weight=1.0" not in card
     assert "Results" not in card and "learnt" not in card
 
 
+def test_a_student_of_dumped_features_reads_features(tmp_path):
+    from espnet_lmkd.asr.model_card import model_card
+
+    card = model_card(tmp_path, {"model_conf": {}}, dict(EXPORTED, input_size=2048))
+    assert 'numpy.load("features.npy")' in card and "speech.wav" not in card
+
+
 def test_a_dry_run_shows_what_would_go(tmp_path, capsys):
-    for name in ("README.md", "model.pth", "config.yaml"):
+    for name in ("README.md", "model.pth", "config.yaml", "student.zip"):
         (tmp_path / name).write_text("x" * 1234)
     command = ["--exported", str(tmp_path), "--repo", "me/model", "--dry_run"]
     upload_model.main(command)
     found = capsys.readouterr().out
+    assert "student.zip" not in found  # all of it once more
     assert "1,234 model.pth" in found and "nothing was sent" in found
     (tmp_path / "model.pth").unlink()
     with pytest.raises(InputError, match="no exported student; run stage 14"):

@@ -4,42 +4,19 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
+from tiny_store import TEXTS, TOKENS, make_store
 
 from espnet_lmkd.data.directory import write_table
 from espnet_lmkd.errors import InputError
-from espnet_lmkd.targets.plan import make_plan
-from espnet_lmkd.targets.vocabulary import StudentTokenizer
-from espnet_lmkd.targets.writer import merge, write_shards
 
-TOKENS = ["<blank>", "<unk>", "<space>", *"abcdefgh", "<sos/eos>"]
-TEXTS = {"utt_a": "ab cd", "utt_b": "hag", "utt_c": "ab cd"}
 INTERAED = dict(type="interaed", conf=dict(decoder_conf=dict(num_blocks=1)))
-
-
-def uniform_teacher(texts):
-    """Three guesses at every token."""
-    for text in texts:
-        rows = len(text)
-        yield {
-            "teacher_topk_ids": np.tile(np.array([3, 4, 5]), (rows, 1)),
-            "teacher_topk_log_probs": np.full((rows, 3), -2.0),
-        }
 
 
 @pytest.fixture
 def recipe(tmp_path):
     """A token list, texts and the store extracted for them."""
-    student = StudentTokenizer("char", TOKENS)
-    header = dict(side="text", teacher={"id": "x"}, layer=None, temperature=1.0)
-    header.update(top_k=3, tokenizer=student.record(), shuffled_seed=None)
-    dims = {"teacher_topk_ids": 3, "teacher_topk_log_probs": 3}
-    plan = make_plan(TEXTS, student, header, dims, 100)
-    write_shards(plan, tmp_path / "store", uniform_teacher)
-    merge(plan, tmp_path / "store")
-    write_table(tmp_path / "text", TEXTS)
-    (tmp_path / "tokens.txt").write_text("\n".join(TOKENS) + "\n")
+    make_store(tmp_path)
     return tmp_path
 
 

@@ -94,6 +94,12 @@ def test_hidden_states_need_no_lm_head(extract, teacher_folder, tmp_path):
         extract(out="topk")
 
 
+def test_a_dry_run_writes_nothing(extract, tmp_path, capsys):
+    extract("--dry_run")
+    assert "4 different texts, 13 tokens: about 0.0 MB" in capsys.readouterr().out
+    assert not (tmp_path / "store").exists()
+
+
 def test_jobs_and_one_process_write_the_same_bytes(extract, tmp_path):
     extract("--shard_size", 1)
     for job in (1, 2):

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Source it to train several experiments at once, at most train_nj: cmd & started; finish
+# Source it to train several experiments at once, at most train_nj: launch log cmd & started; finish
 
 running=0 failed=false
 # shellcheck disable=SC2046
@@ -14,4 +14,14 @@ started() {  # count the job just started; wait until fewer than train_nj run
 finish() {  # wait for all of them; fail if one failed
     while [ "${running}" -gt 0 ]; do next_ended; done
     ! "${failed}" || { echo "$0: a job failed; see its log above" >&2; return 1; }
+}
+launch() {  # log, command ...: a training; on several machines by ESPnet's launcher, which adds what they need to find each other
+    local log=$1
+    shift
+    if [ "${num_nodes:?}" -eq 1 ]; then
+        ${cuda_cmd:?} --gpu "${ngpu:?}" "${log}" "$@"
+    else
+        ${python:?} -m espnet2.bin.launch --cmd "${cuda_cmd}" --log "${log}" --ngpu "${ngpu}" --num_nodes "${num_nodes}" \
+            --init_file_prefix "${log%/*}/.dist_init_" -- "$@"
+    fi
 }

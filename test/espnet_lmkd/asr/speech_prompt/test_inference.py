@@ -1,5 +1,7 @@
 """`search: speech_prompt` of the decoding command: batches, limits, wrong options."""
 
+import contextlib
+import io
 import json
 import logging
 import os
@@ -154,3 +156,22 @@ def test_other_decoders_are_refused(world, tmp_path, capsys):
     with pytest.raises(SystemExit):
         decode(tmp_path, "out")
     assert "needs decoder: lmkd_speech_prompt" in capsys.readouterr().err
+
+
+def test_the_code_of_an_exported_recognisers_card_runs(world):
+    """Where the language model that it was made from is gone."""
+    from espnet_lmkd.asr.decoding import Recogniser, SearchOptions
+    from espnet_lmkd.asr.export import export_student
+
+    files = world / "exp" / "config.yaml", world / "exp" / "valid.acc.ave.pth"
+    recogniser = Recogniser(*files, SearchOptions("speech_prompt", beam_size=1))
+    wanted = recogniser(np.load(world / "data/a.npy").astype(np.float32)).text
+    exported = export_student(world / "exp")
+    (world / "lm").rename(world / "gone")
+    code = (exported / "README.md").read_text().split("```")[1].removeprefix("python")
+    code = code.replace("features.npy", f"{world}/data/a.npy")
+    printed = io.StringIO()
+    with contextlib.chdir(exported), contextlib.redirect_stdout(printed):
+        exec(code, {})
+    assert wanted and printed.getvalue().splitlines()[-1] == wanted.strip()
+    assert "decoder: lmkd_speech_prompt" in (exported / "README.md").read_text()
