@@ -111,29 +111,36 @@ def token_means(
         return shares @ frames.float()
 
 
-def emission_windows(
-    positions: torch.Tensor, lengths: torch.Tensor, length: int, radius: int
-) -> torch.Tensor:
-    """Mark the frames that emit each token, and those near them.
+def token_windows(
+    logits: Padded, text: Padded, radius: int, blank: int = 0
+) -> Tuple[torch.Tensor, torch.Tensor]:
+    """Mark the frames that emit each token on the best CTC path, and those near them.
 
-    w_u(t) = 1 if |t - t'| <= radius for a t' with positions_t' = u, else 0
+    w_u(t) = 1 if |t - t'| <= radius for a frame t' that emits token u, else 0
 
     Args:
-        positions: (B, T) of `ctc_align`, -1 for frames that count for no token.
-        lengths: (B,) valid frames; padding is in no window.
-        length: L, tokens to return; positions beyond are dropped.
+        logits: (B, T, V) scores of the frames.
+        text: (B, L) tokens other than blank.
         radius: frames, from 0.
+        blank: its id, 0..V-1.
 
     Returns:
-        (B, L, T) float32 zeros and ones, all 0 for a token without a frame.
+        (B, L, T) float32 zeros and ones, all 0 for padding; and (B,) bool, False where
+        there is no path, see `ctc_align`.
 
     Example:
-        >>> positions = torch.tensor([[0, -1, -1, 1]])
-        >>> emission_windows(positions, torch.tensor([4]), 2, radius=1)
-        tensor([[[1., 1., 0., 0.],
-                 [0., 0., 1., 1.]]])
+        >>> logits = torch.tensor([[[0.0, 2.0], [3.0, 0.0], [3.0, 0.0], [3.0, 0.0]]])
+        >>> logits = Padded(logits, torch.tensor([4]))
+        >>> token_windows(logits, Padded(torch.tensor([[1]]), torch.tensor([1])), 1)
+        (tensor([[[1., 1., 0., 0.]]]), tensor([True]))
     """
-    tokens = torch.arange(length, device=positions.device).unsqueeze(1)
+    positions, aligned = ctc_align(
+        logits.data, logits.lengths, text.data, text.lengths, blank
+    )
+    tokens = torch.arange(text.data.shape[1], device=positions.device).unsqueeze(1)
     emits = (positions.unsqueeze(1) == tokens).float()
-    near = torch.nn.functional.max_pool1d(emits, 2 * radius + 1, 1, padding=radius)
-    return near * Padded(positions, lengths).mask.unsqueeze(1)
+    # Tokens as a batch, since there may be none of them.
+    near = torch.nn.functional.max_pool1d(
+        emits.flatten(0, 1).unsqueeze(1), 2 * radius + 1, 1, padding=radius
+    )
+    return near.view_as(emits) * logits.mask.unsqueeze(1), aligned

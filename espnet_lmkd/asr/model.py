@@ -37,8 +37,8 @@ class LMKDASRModel(ESPnetASRModel):
     loss = loss_asr + sum_d weight_d * loss_d
 
     Without distillers it is `ESPnetASRModel`: same parameters, loss and gradients.
-    Distillers run in training, and in validation where targets are given for it. A
-    transducer's loss needs no memory for the logits of the whole lattice.
+    In validation only those distillers run whose targets are given for it, or that
+    need none. A transducer's loss needs no memory for the logits of the whole lattice.
 
     Args:
         distillers: entries {type, name, weight, conf}, see `WeightedDistiller`.
@@ -96,19 +96,25 @@ class LMKDASRModel(ESPnetASRModel):
             kwargs: `utt_id`, and each teacher target with its `<name>_lengths`.
         """
         missing = self.target_names - kwargs.keys()
-        if not self.distillers or (missing and not self.training):
+        entries = [
+            entry
+            for entry in self.distillers.values()
+            if self.training or not missing.intersection(entry.distiller.targets)
+        ]
+        if not entries:
             return super().forward(speech, speech_lengths, text, text_lengths, **kwargs)
         utt_ids = kwargs.get("utt_id", [str(i) for i in range(len(text))])
         teacher = {
             name: Padded(kwargs[name], kwargs[f"{name}_lengths"])
             for name in self.target_names - missing
         }
-        if self.live_teacher and missing.intersection(LiveTeacher.targets):
+        live = self.live_teacher and self.training
+        if live and missing.intersection(LiveTeacher.targets):
             teacher.update(
                 self.live_teacher(speech, speech_lengths, text, self.token_list)
             )
             missing -= teacher.keys()
-        if missing:
+        if missing and self.training:
             raise InputError(
                 f"the distillers {list(self.distillers)} need the targets "
                 f"{sorted(missing)}; give --train_data_path_and_name_and_type "
@@ -129,7 +135,7 @@ class LMKDASRModel(ESPnetASRModel):
             )
 
         stats["loss_asr"] = stats["loss"]
-        for entry in self.distillers.values():
+        for entry in entries:
             term, entry_stats = entry(student, teacher, utt_ids)
             loss = loss + term
             stats.update(entry_stats)

@@ -1,11 +1,12 @@
 """Read a student's activations while ESPnet's own forward pass runs."""
 
-from typing import Dict, Iterable, List, Optional
+from typing import Dict, Iterable, Optional
 
 import torch
 
 from espnet_lmkd.asr.cif_decoder import CIFDecoder
 from espnet_lmkd.errors import InputError
+from espnet_lmkd.losses.guided_attention import cross_attentions, kept_attention
 from espnet_lmkd.padded import Padded
 
 LAYER = "encoder_layer."
@@ -29,12 +30,6 @@ def decoder_size(model: torch.nn.Module) -> Optional[int]:
     """Return the width of `decoder_states`, None where the student has none."""
     layer = _output_layer(model.decoder)
     return None if layer is None else layer.in_features
-
-
-def _attentions(decoder) -> List[torch.nn.Module]:
-    """Return each layer's attention to the encoder, which keeps its weights."""
-    layers = getattr(decoder, "decoders", ())
-    return [layer.src_attn for layer in layers if hasattr(layer, "src_attn")]
 
 
 def predictor_size(model: torch.nn.Module) -> Optional[int]:
@@ -76,7 +71,7 @@ def check_taps(names: Iterable[str], model: torch.nn.Module) -> None:
                 f"tap {name!r} needs a CIF student (decoder: lmkd_cif), this one's "
                 f"decoder is {type(model.decoder).__name__}"
             )
-        elif name == "decoder_attention" and not _attentions(model.decoder):
+        elif name == "decoder_attention" and not cross_attentions(model.decoder):
             raise InputError(
                 "tap 'decoder_attention' needs a student with ESPnet's transformer "
                 "decoder (ctc_weight < 1), this one's is "
@@ -183,8 +178,7 @@ class Taps:
             self.seen.setdefault("decoder_states", inputs[0])
 
     def _on_attention(self, module, inputs, output):
-        layers = [attention.attn for attention in _attentions(module)]
-        self.seen.setdefault("decoder_attention", torch.cat(layers, 1).transpose(1, 2))
+        self.seen.setdefault("decoder_attention", kept_attention(module))
 
     def _on_arc_scores(self, module, inputs, output):
         self.seen.update(zip(SCORES, output))

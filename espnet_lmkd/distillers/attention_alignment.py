@@ -4,7 +4,7 @@ from typing import Dict, Mapping, Tuple
 
 import torch
 
-from espnet_lmkd.alignment.ctc import ctc_align, emission_windows
+from espnet_lmkd.alignment.ctc import token_windows
 from espnet_lmkd.distillers.abs_distiller import AbsDistiller, StudentSpec
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.losses.guided_attention import (
@@ -66,12 +66,8 @@ class AttentionAlignmentDistiller(AbsDistiller):
     ) -> Tuple[torch.Tensor, Dict[str, torch.Tensor]]:
         """See the class; `inside` is the attention within the windows, of 1."""
         text, logits = student["text"].trimmed(), student["ctc_logits"].trimmed()
-        positions, aligned = ctc_align(
-            logits.data, logits.lengths, text.data, text.lengths, self.blank
-        )
-        length = text.data.shape[1]
-        windows = emission_windows(positions, logits.lengths, length, self.radius)
-        attention = student["decoder_attention"].data[:, :length]
+        windows, aligned = token_windows(logits, text, self.radius, self.blank)
+        attention = student["decoder_attention"].data[:, : text.data.shape[1]]
         known = text.mask & aligned.unsqueeze(1)
         losses = (guided_attention_loss(attention, windows) * known).sum(1)
         with torch.no_grad():

@@ -65,7 +65,9 @@ class CIFAlignmentDistiller(AbsDistiller):
         )
         emits = positions >= 0
         tokens = positions.clamp(min=0)
-        sizes = torch.zeros_like(text.data).scatter_add(1, tokens, emits.long())
+        # One more than there may be tokens, since there may be none.
+        sizes = torch.nn.functional.pad(torch.zeros_like(text.data), (0, 1))
+        sizes = sizes.scatter_add(1, tokens, emits.long())
         wanted = emits / sizes.gather(1, tokens).clamp(min=1)
         last = (weights.lengths - 1).clamp(min=0).unsqueeze(1).to(tokens.device)
         at_end = wanted.gather(1, last).masked_fill(~emits.gather(1, last), 1.0)

@@ -5,11 +5,15 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 import torch
 from espnet2.asr.decoder.transformer_decoder import TransformerDecoder
 
-from espnet_lmkd.alignment.ctc import ctc_align, emission_windows
+from espnet_lmkd.alignment.ctc import token_windows
 from espnet_lmkd.distillers.abs_distiller import AbsDistiller, StudentSpec
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.losses.divergence import smoothed_cross_entropy, topk_cross_entropy
-from espnet_lmkd.losses.guided_attention import guided_attention_loss
+from espnet_lmkd.losses.guided_attention import (
+    attention_inside,
+    guided_attention_loss,
+    kept_attention,
+)
 from espnet_lmkd.padded import Padded
 
 GUIDE_RADIUS = 2  # frames
@@ -49,7 +53,7 @@ class BertKDDecoder(TransformerDecoder):
             sos, eos: ids in this decoder's vocabulary.
             kd_weight: a in [0, 1].
             label_smoothing: of the hard labels.
-            windows: (B, L, T) of `emission_windows`, where to attend; None: anywhere.
+            windows: (B, L, T) of `token_windows`, where to attend; None: anywhere.
             guide_weight: g, from 0.
         """
         encoder_out, text = encoder_out.trimmed(), text.trimmed()
@@ -73,13 +77,6 @@ class BertKDDecoder(TransformerDecoder):
         soft = (soft * text.mask).sum(1) + end
         soft = soft * has_teacher
         losses = kd_weight * soft + (1 - kd_weight) * hard.sum(1)
-        if windows is not None:
-            layers = [layer.src_attn.attn for layer in self.decoders]
-            attention = torch.cat(layers, dim=1).transpose(1, 2)[:, : length - 1]
-            known = windows.any(2) & text.mask
-            guided = guided_attention_loss(attention, windows) * known
-            losses = losses + guide_weight * guided.sum(1)
-
         with torch.no_grad():
             tokens_in_batch = out.lengths.sum().clamp(min=1)
             taught = (out.lengths * has_teacher).sum().clamp(min=1)
@@ -90,6 +87,15 @@ class BertKDDecoder(TransformerDecoder):
                 "ce_soft": soft.sum() / taught,
                 "without_targets": (~has_teacher).sum().float(),
             }
+        if windows is not None:
+            attention = kept_attention(self)[:, : length - 1]
+            known = windows.any(2) & text.mask
+            guided = guided_attention_loss(attention, windows) * known
+            losses = losses + guide_weight * guided.sum(1)
+            with torch.no_grad():
+                inside = (attention_inside(attention, windows) * known).sum()
+                stats["inside"] = inside / known.sum().clamp(min=1)
+                stats["tokens_without_alignment"] = (text.mask & ~known).sum().float()
         return losses, stats
 
 
@@ -114,8 +120,8 @@ class InterAEDDistiller(AbsDistiller):
         kd_weight: share of the teacher in each decoder's loss, in [0, 1].
         label_smoothing: of the hard labels' share.
         guide_weight: g, from 0: how strongly the decoders are told to attend to the
-            frames near those with which CTC emits a token, which they do not find out
-            by themselves on few hours (`attention_alignment`; not in the paper).
+            frames near those with which CTC emits a token, as `attention_alignment`
+            tells the student's own; not in the paper.
         shared: one decoder for all layers, or one each.
         decoder_conf: of ESPnet's transformer decoder.
     """
@@ -141,6 +147,11 @@ class InterAEDDistiller(AbsDistiller):
                     f"1..{student.num_layers - 1} of this {student.num_layers}-layer "
                     "encoder"
                 )
+        if guide_weight < 0:
+            raise InputError(f"interaed: guide_weight {guide_weight} is below 0")
+        decoder_conf = dict(decoder_conf or {})
+        if guide_weight:
+            decoder_conf.update(use_flash_attn=False)  # which keeps no weights
         self.student = student
         self.intermediate_weight = intermediate_weight if layers else 0.0
         self.kd_weight, self.label_smoothing = kd_weight, label_smoothing
@@ -150,9 +161,7 @@ class InterAEDDistiller(AbsDistiller):
         if guide_weight:
             self.taps += ("ctc_logits",)
         self.decoders = torch.nn.ModuleList(
-            BertKDDecoder(
-                student.vocab_size, student.encoder_size, **(decoder_conf or {})
-            )
+            BertKDDecoder(student.vocab_size, student.encoder_size, **decoder_conf)
             for _ in (self.sources[:1] if shared else self.sources)
         )
 
@@ -188,12 +197,7 @@ class InterAEDDistiller(AbsDistiller):
         if not self.guide_weight:
             return None
         text, logits = student["text"].trimmed(), student["ctc_logits"].trimmed()
-        positions, _ = ctc_align(
-            logits.data, logits.lengths, text.data, text.lengths, self.student.blank
-        )
-        return emission_windows(
-            positions, logits.lengths, text.data.shape[1], GUIDE_RADIUS
-        )
+        return token_windows(logits, text, GUIDE_RADIUS, self.student.blank)[0]
 
 
 def _fit(data: torch.Tensor, length: int) -> torch.Tensor:

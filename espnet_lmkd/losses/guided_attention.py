@@ -1,8 +1,41 @@
 """A decoder's attention where its tokens are."""
 
+from typing import List
+
 import torch
 
+from espnet_lmkd.errors import InputError
+
 LEAST = 1e-6  # of the attention: the logarithm stays finite
+
+
+def cross_attentions(decoder) -> List[torch.nn.Module]:
+    """Return the attention to the encoder in each layer of ESPnet's decoder.
+
+    None for a decoder of another kind.
+    """
+    layers = getattr(decoder, "decoders", None)
+    if not isinstance(layers, torch.nn.Sequential):  # that of Whisper is a module
+        return []
+    return [layer.src_attn for layer in layers if hasattr(layer, "src_attn")]
+
+
+def kept_attention(decoder) -> torch.Tensor:
+    """Return the weights that `cross_attentions` kept of the last pass.
+
+    Returns:
+        (B, U, N, T), N the heads of all layers.
+
+    Raises:
+        InputError: flash attention keeps none.
+    """
+    kept = [layer.attn for layer in cross_attentions(decoder)]
+    if any(weights is None for weights in kept):
+        raise InputError(
+            "attention is to be guided, but flash attention keeps no weights; set "
+            "decoder_conf: {use_flash_attn: false}"
+        )
+    return torch.cat(kept, dim=1).transpose(1, 2)
 
 
 def attention_inside(attention: torch.Tensor, windows: torch.Tensor) -> torch.Tensor:

@@ -101,7 +101,7 @@ def _costs_through_labels(
     valid = Padded(costs[:, 0], target_lengths).mask[:, None]
     costs = (costs * valid).permute(2, 0, 1)
     scores, costs = (torch.stack([x, x.flip(0, 2)], dim=1) for x in (scores, costs))
-    state = torch.zeros_like(scores[0])
+    state = scores.new_zeros(scores.shape[1:])
     cost = torch.zeros_like(state)  # of the labels before, on average
     before = []
     for score, label_cost in zip(scores, costs):

@@ -86,6 +86,14 @@ def test_attention_is_that_of_all_layers_and_heads(build_model, batch):
         torch.testing.assert_close(module.linear_out(summed), out)
 
 
+def test_flash_attention_keeps_no_weights_and_says_so(build_model, batch):
+    model = build_model("espnet", decoder="transformer", ctc_weight=0.3)
+    attention = model.decoder.decoders[0].src_attn
+    attention.register_forward_hook(lambda *_: setattr(attention, "attn", None))
+    with pytest.raises(InputError, match="use_flash_attn: false"):
+        collect(model, batch, ["decoder_attention"])
+
+
 @pytest.mark.parametrize("sampling", [0.0, 1.0])
 def test_an_rnn_decoder_has_states_too(build_model, batch, sampling):
     """The judge is the output layer, scheduled sampling asks it for tokens as well."""
@@ -177,6 +185,14 @@ def test_stochastic_depth_trains(build_model, batch):
 def test_a_tap_that_is_not_there(build_model, name, message):
     with pytest.raises(InputError, match=message):
         check_taps([name], build_model("espnet"))
+
+
+def test_a_decoder_whose_layers_are_a_module_has_no_attention(build_model):
+    """As Whisper's."""
+    model = build_model("espnet", decoder="transformer", ctc_weight=0.3)
+    model.decoder.decoders = torch.nn.Identity()
+    with pytest.raises(InputError, match="this one's is TransformerDecoder"):
+        check_taps(["decoder_attention"], model)
 
 
 def test_a_decoder_without_an_output_layer_is_named(build_model):

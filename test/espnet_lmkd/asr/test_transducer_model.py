@@ -35,7 +35,8 @@ def test_a_transducer_is_stock_espnets_without_a_lattice_of_logits(
         torch.testing.assert_close(value, stock[1][key])
     assert gradients.keys() == stock[2].keys()
     for name, gradient in gradients.items():
-        torch.testing.assert_close(gradient, stock[2][name], rtol=1e-4, atol=1e-6)
+        # Before a normalisation a bias has none but for rounding.
+        torch.testing.assert_close(gradient, stock[2][name], rtol=1e-4, atol=1e-5)
     assert nodes < stock[3] / 2
 
 

@@ -11,10 +11,10 @@ TOPK, HIDDEN = 3, 6
 TEXT, FRAMES = [4, 2, 3], [9, 5, 7]
 
 
-def make_batch(distiller, seed=0, with_targets=True):
+def make_batch(distiller, seed=0, with_targets=True, text=TEXT):
     """Random activations and targets for whatever the distiller declares."""
     generator = torch.Generator().manual_seed(seed)
-    text, frames = torch.tensor(TEXT), torch.tensor(FRAMES)
+    text, frames = torch.tensor(text), torch.tensor(FRAMES)
     target_lengths = text if with_targets else torch.zeros_like(text)
 
     def floats(lengths, width):
@@ -28,6 +28,7 @@ def make_batch(distiller, seed=0, with_targets=True):
         found = Padded(ids(target_lengths, TOPK), target_lengths)
         return Padded(found.data.masked_fill(~found.mask[..., None], -1), found.lengths)
 
+    longest = int(text.max())
     heads = floats(text + 1, 4 * 9).view(3, -1, 4, 9)
     rows = frames + text if with_targets else torch.zeros_like(text)
 
@@ -47,8 +48,10 @@ def make_batch(distiller, seed=0, with_targets=True):
         "cif_weights": lambda: Padded(floats(frames, 1).sigmoid().squeeze(2), frames),
         "predictor_out": lambda: Padded(floats(text + 1, 5), text + 1),
         "joint_network": lambda: joint_network,
-        "blank_scores": lambda: Padded(floats(frames, 5).sigmoid().log(), frames),
-        "label_scores": lambda: Padded(floats(frames, 4).sigmoid().log(), frames),
+        "blank_scores": lambda: Padded(
+            floats(frames, longest + 1).sigmoid().log(), frames
+        ),
+        "label_scores": lambda: Padded(floats(frames, longest).sigmoid().log(), frames),
         "teacher_path": path,
         "teacher_path_topk_ids": lambda: Padded(
             floats(rows, 13).argsort(2)[..., :TOPK], rows

@@ -159,6 +159,16 @@ def test_without_targets_the_teacher_is_worth_nothing_but_keeps_the_graph(name):
     assert all(g is not None and not g.any() for g in gradients)
 
 
+def test_texts_without_a_token_are_worth_nothing(name):
+    """All texts of a rank may be empty, and it must take part in the next step."""
+    distiller = build(name)
+    student, teacher = make_batch(distiller, text=[0, 0, 0])
+    student = changed(student, learned)
+    loss, _ = distiller(student, teacher)
+    assert loss.isfinite().all()
+    loss.sum().backward()
+
+
 def test_no_gradient_reaches_the_teacher(name):
     distiller = build(name)
     student, teacher = make_batch(distiller)

@@ -6,6 +6,7 @@ from random_batch import FRAMES, STUDENT, TEXT, make_batch
 
 from espnet_lmkd.alignment.ctc import ctc_align
 from espnet_lmkd.distillers.interaed import InterAEDDistiller
+from espnet_lmkd.errors import InputError
 
 CONF = dict(attention_heads=2, linear_units=16, num_blocks=2)
 
@@ -35,3 +36,8 @@ def test_guidance_adds_what_attention_misses_of_the_windows():
             inside = sum(attention[index][u][t] for t in near)
             expected -= 0.5 * torch.tensor(inside + 1e-6).log().item()
         assert more[index].item() == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_negative_guide_weight_is_refused():
+    with pytest.raises(InputError, match="guide_weight -1 is below 0"):
+        InterAEDDistiller(STUDENT, guide_weight=-1)
