@@ -191,3 +191,21 @@ def test_weight_ramp_survives_a_resume(build_model, batch):
 def test_a_wrong_configuration_says_what_is_right(build_model, entries, message):
     with pytest.raises(InputError, match=message):
         build_model(distillers=entries)
+
+
+def test_validation_asks_those_that_have_what_they_need(build_model, batch):
+    """Teachers' targets are there for training; a student's own CTC always."""
+    own = dict(type="attention_alignment", weight=0.5)
+    taught = dict(type="lm_embedding", conf=dict(target_size=6))
+    students = [
+        build_model(decoder="transformer", ctc_weight=0.3, distillers=distillers)
+        for distillers in ([own], [own, taught])
+    ]
+    stats = [run(student.eval(), batch)[1] for student in students]
+    assert stats[0].keys() == stats[1].keys()
+    assert "loss_attention_alignment" in stats[0]
+    for values in stats:
+        expected = values["loss_asr"] + 0.5 * values["loss_attention_alignment"]
+        torch.testing.assert_close(values["loss"], expected)
+    with pytest.raises(InputError, match="teacher_hidden"):
+        students[1].train()(**batch)
