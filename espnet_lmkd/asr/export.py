@@ -39,8 +39,8 @@ def default_model_file(exp: Path) -> Path:
 def exported_config(config: Dict[str, Any]) -> Dict[str, Any]:
     """Return the configuration without what only teaches.
 
-    It is stock ESPnet's where the parts are; a student with parts of this pack, as
-    `lmkd_cif` is, stays `model: lmkd`.
+    It is stock ESPnet's where the parts are; with parts of this pack, as `lmkd_cif` is,
+    it is `model: lmkd`, also where the training, a baseline's, had `model: espnet`.
 
     Example:
         >>> conf = {"ctc_weight": 1.0, "distillers": []}
@@ -59,7 +59,9 @@ def exported_config(config: Dict[str, Any]) -> Dict[str, Any]:
         config["decoder_conf"] = {k: v for k, v in conf.items() if k in known}
     conf = {k: v for k, v in config["model_conf"].items() if k not in TEACHING}
     kinds = [choices.name for choices in ASRTask.class_choices_list]
-    if not any((config.get(kind) or "").startswith(PREFIX) for kind in kinds):
+    if any((config.get(kind) or "").startswith(PREFIX) for kind in kinds):
+        config["model"] = "lmkd"
+    else:
         known = inspect.signature(ESPnetASRModel.__init__).parameters
         conf = {key: value for key, value in conf.items() if key in known}
         config["model"] = "espnet"

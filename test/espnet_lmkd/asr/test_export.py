@@ -193,6 +193,36 @@ def test_a_student_with_parts_of_this_pack_says_what_to_install(world):
     assert config["model"] == "lmkd" and "distillers" not in config["model_conf"]
 
 
+def test_a_baseline_with_parts_of_this_pack_needs_it_too(world):
+    """Trained as ESPnet's own model, which does not register these parts."""
+    exp = make_student(world, "asr_pooled")
+    config = yaml.safe_load((exp / "config.yaml").read_text())
+    config.update(encoder="lmkd_pooled_conformer", model="espnet")
+    config["encoder_conf"].update(pool_layers=[1], rel_pos_type="latest")
+    config["model_conf"] = {"ctc_weight": 1.0}
+    (exp / "config.yaml").write_text(yaml.safe_dump(config))
+    export_student.main(["--exp", str(exp)])
+    config = yaml.safe_load((exp / "exported" / "config.yaml").read_text())
+    card = (exp / "exported" / "README.md").read_text()
+    assert config["model"] == "lmkd"
+    assert "encoder: lmkd_pooled_conformer" in card and "does not need" not in card
+    code = code_of(exp / "exported").replace("speech.wav", f"{world}/s1-a.wav")
+    printed = io.StringIO()
+    with contextlib.chdir(exp / "exported"), contextlib.redirect_stdout(printed):
+        exec(code, {})
+    assert printed.getvalue().strip()
+
+
+def test_any_part_of_this_pack_decides():
+    from espnet_lmkd.asr.export import exported_config
+
+    for part in ({"encoder": "lmkd_speech"}, {"decoder": "lmkd_cif"}):
+        config = {"model": "espnet", "model_conf": {}, **part}
+        assert exported_config(config)["model"] == "lmkd"
+    config["decoder"] = "transformer"
+    assert exported_config(config)["model"] == "espnet"
+
+
 def test_espnets_downloader_knows_the_files_of_an_uploaded_folder(world, tmp_path):
     from espnet_model_zoo.downloader import ModelDownloader
 
