@@ -9,6 +9,8 @@ import pytest
 import torch
 import yaml
 
+from espnet_lmkd.errors import InputError
+
 ROOT = Path(__file__).parent.parent
 PAGES = [
     *(ROOT / "README.md", *sorted((ROOT / "doc").glob("*.md"))),
@@ -97,15 +99,44 @@ def test_commands_have_the_options_they_are_given(page):
             assert given <= options_of_recipes(), command
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
-def test_configurations_name_methods_that_exist(page):
-    from espnet_lmkd.distillers import registry
-
+def distillers_of(page):
+    """Return the entries of a page's yaml code: of a configuration, or a list alone."""
+    entries = []
     for code in blocks(page, "yaml"):
         parsed = yaml.safe_load(code)
-        conf = parsed.get("model_conf", {}) if isinstance(parsed, dict) else {}
-        for entry in conf.get("distillers", ()):
-            assert "." in entry["type"] or entry["type"] in registry.names(), code
+        if isinstance(parsed, dict):
+            parsed = parsed.get("model_conf", {}).get("distillers", [])
+        assert all("type" in entry for entry in parsed), code
+        entries += parsed
+    return entries
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_documented_distillers_are_built(page):
+    """So both their types and their options exist; those of the reader do not."""
+    for entry in distillers_of(page):
+        if not entry["type"].startswith("my_pack."):
+            build(entry)
+
+
+def build(entry):
+    from espnet_lmkd.distillers import registry
+    from espnet_lmkd.distillers.abs_distiller import StudentSpec
+
+    assert set(entry) <= {"type", "name", "weight", "conf"}
+    sizes = dict(encoder_size=16, decoder_size=16, predictor_size=16)
+    student = StudentSpec(vocab_size=20, num_layers=12, sos=19, eos=19, **sizes)
+    return registry.build(entry["type"], student, entry.get("conf", {}))
+
+
+def test_lists_of_distillers_are_found_and_mistakes_in_them():
+    found = distillers_of(ROOT / "doc/lm_embedding.md")
+    types = {entry["type"] for entry in found}
+    assert {"lm_embedding", "attention_alignment", "lm_embedding_transducer"} <= types
+    (entry,) = [entry for entry in found if entry["type"] == "attention_alignment"]
+    entry["conf"]["radiuss"] = entry["conf"].pop("radius")
+    with pytest.raises(InputError, match="no option .'radiuss'."):
+        build(entry)
 
 
 @pytest.mark.parametrize("page", ["README.md", "doc/new_method.md"])

@@ -58,3 +58,16 @@ def test_only_several_machines_need_espnets_launcher(nodes, wanted):
     """
     ran = subprocess.run(["bash", "-euc", script], capture_output=True, text=True)
     assert ran.stdout.strip() == wanted, ran.stderr
+
+
+def test_several_machines_without_a_cluster_are_refused_before_any_stage():
+    recipe = SCRIPT.parents[3] / "mini_an4/asr_kd1"
+    ran = subprocess.run(
+        ["./run.sh", "--num_nodes", "2", "--stage", "17"],
+        cwd=recipe,
+        env={k: v for k, v in os.environ.items() if k != "cmd_backend"},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("error: --num_nodes 2 needs a cluster"), ran.stderr

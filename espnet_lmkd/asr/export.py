@@ -5,7 +5,9 @@ import contextlib
 import inspect
 import os
 import shutil
-import zipfile
+import sys
+from datetime import datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Dict, Optional
 
@@ -23,6 +25,10 @@ from espnet_lmkd.errors import InputError
 PREFIX = "lmkd_"
 TEACHING = ("distillers", "live_teacher")  # of model_conf: for training only
 STOCK_DECODERS = {"lmkd_bert_kd": "transformer"}
+FILES = {  # by ESPnet's names; without them a hub's copy is not known
+    "files": {"asr_model_file": "model.pth"},
+    "yaml_files": {"asr_train_config": "config.yaml"},
+}
 
 
 def default_model_file(exp: Path) -> Path:
@@ -39,8 +45,8 @@ def default_model_file(exp: Path) -> Path:
 def exported_config(config: Dict[str, Any]) -> Dict[str, Any]:
     """Return the configuration without what only teaches.
 
-    It is stock ESPnet's where the parts are; a student with parts of this pack, as
-    `lmkd_cif` is, stays `model: lmkd`.
+    It is stock ESPnet's where the parts are; with parts of this pack, as `lmkd_cif` is,
+    it is `model: lmkd`, also where the training, a baseline's, had `model: espnet`.
 
     Example:
         >>> conf = {"ctc_weight": 1.0, "distillers": []}
@@ -59,7 +65,9 @@ def exported_config(config: Dict[str, Any]) -> Dict[str, Any]:
         config["decoder_conf"] = {k: v for k, v in conf.items() if k in known}
     conf = {k: v for k, v in config["model_conf"].items() if k not in TEACHING}
     kinds = [choices.name for choices in ASRTask.class_choices_list]
-    if not any((config.get(kind) or "").startswith(PREFIX) for kind in kinds):
+    if any((config.get(kind) or "").startswith(PREFIX) for kind in kinds):
+        config["model"] = "lmkd"
+    else:
         known = inspect.signature(ESPnetASRModel.__init__).parameters
         conf = {key: value for key, value in conf.items() if key in known}
         config["model"] = "espnet"
@@ -149,27 +157,33 @@ def export_student(exp, model_file: Optional[str] = None, make_zip: bool = False
     card = model_card(exp, trained, config)
     (unfinished / "README.md").write_text(card, encoding="utf-8")
     check_loads(unfinished)
-    _pack(unfinished)
-    if not make_zip:
-        (unfinished / "student.zip").unlink()
+    if make_zip:
+        _pack(unfinished)
+    _write_meta(unfinished)
     shutil.rmtree(out, ignore_errors=True)
     os.replace(unfinished, out)
     return out
 
 
 def _pack(out: Path) -> None:
-    """Write `student.zip` as `espnet2.bin.pack asr` does, and its meta.yaml beside it.
-
-    Without that `Speech2Text.from_pretrained` would not know the files of a hub's copy.
-    """
+    """Write `student.zip` as `espnet2.bin.pack asr` does."""
     with contextlib.chdir(out):
-        named = {"config.yaml", "model.pth"}
+        named = {name for group in FILES.values() for name in group.values()}
         rest = [p for p in sorted(Path().rglob("*")) if p.is_file()]
         pack(
-            files={"asr_model_file": "model.pth"},
-            yaml_files={"asr_train_config": "config.yaml"},
+            **FILES,
             option=[path for path in rest if str(path) not in named],
             outpath="student.zip",
         )
-        with zipfile.ZipFile("student.zip") as packed:
-            packed.extract("meta.yaml")
+
+
+def _write_meta(out: Path) -> None:
+    """Write the meta.yaml that ESPnet packs, for `Speech2Text.from_pretrained`."""
+    meta = dict(
+        FILES,
+        timestamp=datetime.now().timestamp(),
+        python=sys.version,
+        torch=str(torch.__version__),
+        espnet=metadata.version("espnet"),
+    )
+    (out / "meta.yaml").write_text(yaml.safe_dump(meta), encoding="utf-8")

@@ -20,18 +20,35 @@ tags: [espnet, audio, automatic-speech-recognition, knowledge-distillation]
 It was exported with ESPnet {espnet}; older ones may name parameters differently.
 
 {install}
-
+{features}
 ```python
 {usage}
 ```
 
 The paths in config.yaml are relative to this folder: run there, or give the packed
-.zip to ESPnet's `Speech2Text.from_pretrained`, which makes them absolute.
+.zip to ESPnet's `Speech2Text.from_pretrained`, which makes them absolute{first}.
 {learnt}{results}"""
 PLAIN = (
     "A plain ESPnet recogniser, distilled with espnet_lmkd {}, which it does not need."
 )
 WITH_PACK = "An ESPnet recogniser with parts of espnet_lmkd {}: {}."
+OF_FEATURES = (
+    "A plain ESPnet recogniser, distilled with espnet_lmkd {},\n"
+    "which makes the features that it reads."
+)
+INSTALL_PACK = """    pip install "transformers>=5" peft
+    pip install --no-deps <checkout>    # of espnet_lmkd {version}
+
+espnet_lmkd is on no package index: it is installed from a checkout of its sources, or
+from the wheel that `pip wheel --no-deps -w dist <checkout>` makes of one."""
+FEATURES = """
+It reads features, not speech: an array of (frames, {size}) an utterance. espnet_lmkd
+makes them, `features/<utterance>.npy` in a new folder, of a data directory of 16 kHz
+speech{by}:
+
+    python3 -m espnet_lmkd.bin.dump_features --encoder {encoder} \\
+        {options} --data_dir <data directory> --out <new folder>
+"""
 # What the card says of a transducer: recognition does not need the loss.
 STAND_IN = """import sys, types
 
@@ -69,28 +86,50 @@ def model_card(exp: Path, config: Dict[str, Any], exported: Dict[str, Any]) -> s
     """
     espnet = metadata.version("espnet")
     install = [f'    pip install "espnet>={espnet}"']
-    if exported["model"] == "lmkd":
+    with_pack, of_features = exported["model"] == "lmkd", _reads_features(exported)
+    if with_pack or of_features:
+        install.append(INSTALL_PACK.format(version=__version__))
+    needs, first = (OF_FEATURES if of_features else PLAIN).format(__version__), ""
+    if with_pack:
         ours = sorted(
             f"{key}: {value}"
             for key, value in exported.items()
             if isinstance(value, str) and value.startswith("lmkd_")
         )
         needs = WITH_PACK.format(__version__, ", ".join(ours))
-        install.append('    pip install "transformers>=5" peft')
-        install.append(f"    pip install --no-deps espnet_lmkd=={__version__}")
-        usage = _usage_with_pack(exported)
-    else:
-        needs = PLAIN.format(__version__)
-        usage = _stock_usage(exported)
+        first = ",\nafter `import espnet_lmkd.asr.task`"
+    elif exported.get("decoder") == "transducer":
+        first = ",\nafter the lines above that stand in for warprnnt_pytorch"
     return CARD.format(
         name=exp.name,
         needs=needs,
         espnet=espnet,
         install="\n".join(install),
-        usage=usage,
+        features=_features(config, exported["input_size"]) if of_features else "",
+        usage=_usage_with_pack(exported) if with_pack else _stock_usage(exported),
+        first=first,
         learnt=_learnt(config),
         results=_results(exp),
     )
+
+
+def _features(config: Dict[str, Any], size: int) -> str:
+    """Say how features are made, as far as the training's folders have it."""
+    for part in ("train", "valid"):
+        triples = config.get(f"{part}_data_path_and_name_and_type") or []
+        for path in [Path(path) for path, name, _ in triples if name == "speech"]:
+            if not path.with_name("speech_encoder.json").is_file():
+                continue
+            record = json.loads(
+                path.with_name("speech_encoder.json").read_text(encoding="utf-8")
+            )
+            commit = f"--revision {record['commit']} " if record["commit"] else ""
+            options = f"{commit}--stack {record['stack']} --dtype {record['dtype']}"
+            encoder = record["source"]
+            return FEATURES.format(size=size, by="", encoder=encoder, options=options)
+    by = ", by the encoder and the stack of the training, which left no record of them"
+    encoder, options = "<encoder>", "--stack <stack>"
+    return FEATURES.format(size=size, by=by, encoder=encoder, options=options)
 
 
 def _reads_features(exported: Dict[str, Any]) -> bool:

@@ -92,7 +92,7 @@ def main(cmd=None):
     args = get_parser().parse_args(cmd)
     if args.job is not None and not 1 <= args.job <= args.nj:
         raise InputError(f"--job {args.job}: 1 .. {args.nj} (--nj) was wanted")
-    if args.nj > 1 and args.job is None and not args.merge:
+    if args.nj > 1 and args.job is None and not (args.merge or args.dry_run):
         raise InputError(
             f"--nj {args.nj} needs --job 1 .. {args.nj}, a process each, and then "
             "--merge; without --nj one process does everything"
@@ -115,11 +115,11 @@ def main(cmd=None):
     )
     if plan.coverage:
         print(plan.coverage, flush=True)
-    if args.dry_run or not args.merge:
-        print(plan.check_disk(args.out), flush=True)
     if args.dry_run:
+        print(plan.estimate(args.out))
         return
     if not args.merge:
+        print(plan.check_disk(args.out), flush=True)
         job, nj = (args.job, args.nj) if args.job else (1, 1)
         write_shards(plan, args.out, compute, job, nj)
     if args.merge or args.job is None:

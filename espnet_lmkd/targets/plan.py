@@ -103,29 +103,37 @@ class Plan:
         tables = sum(80 + 3 * len(utterance) for utterance in self.keys)
         return rows * row + len(self.units) * len(self.dims) * 200 + tables
 
+    def estimate(self, folder) -> str:
+        """Say what the store takes and how much room the disk of ``folder`` has."""
+        units = f"{len(self.units)} different texts"
+        if self.on_frame_side:
+            units = f"about {self.num_frames} frames"
+        return (
+            f"{len(self.keys)} utterances, {units}, {self.num_tokens} tokens: about"
+            f" {self.num_bytes() / 1e6:.1f} MB in {folder},"
+            f" {_free_bytes(folder) / 1e6:.0f} MB free"
+        )
+
     def check_disk(self, folder) -> str:
         """Return the estimate in words.
 
         Raises:
             InputError: If the disk of ``folder`` has less room than the estimate.
         """
-        existing = Path(folder).absolute()
-        while not existing.exists():
-            existing = existing.parent
-        wanted, free = self.num_bytes() / 1e6, shutil.disk_usage(existing).free / 1e6
-        units = f"{len(self.units)} different texts"
-        if self.on_frame_side:
-            units = f"about {self.num_frames} frames"
-        estimate = (
-            f"{len(self.keys)} utterances, {units}, {self.num_tokens} tokens: about"
-            f" {wanted:.1f} MB in {folder}, {free:.0f} MB free"
-        )
-        if wanted > free:
+        estimate = self.estimate(folder)
+        if self.num_bytes() > _free_bytes(folder):
             raise InputError(
                 f"the disk is too small: {estimate}; free some, lower --top_k or give"
                 " --hidden_dtype int8"
             )
         return estimate
+
+
+def _free_bytes(folder) -> int:
+    existing = Path(folder).absolute()
+    while not existing.exists():
+        existing = existing.parent
+    return shutil.disk_usage(existing).free
 
 
 def make_plan(

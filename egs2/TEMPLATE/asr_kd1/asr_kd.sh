@@ -19,7 +19,7 @@ skip_eval=false       # skip 12, 13 and 16
 skip_packing=true     # skip 14
 skip_upload=true      # skip 15
 ngpu=0              # 0: CPU; of each machine
-num_nodes=1         # machines that share a training, with a cluster's cmd_backend
+num_nodes=1         # machines that share a training; more need cmd_backend=slurm or queue
 nj=2                # parallel jobs for data, targets and statistics
 train_nj=1          # experiments trained (and decoded) at once on this machine
 python=python3
@@ -279,7 +279,7 @@ if run_stage 13 "${skip_eval}"; then
 fi
 
 if run_stage 14 "${skip_packing}"; then
-    log "Stage 14: export and pack plain ESPnet models"
+    log "Stage 14: export and pack models for ESPnet; those with parts of this pack need it, as their cards say"
     for exp in "${exps[@]}"; do
         ${cuda_cmd} "${exp}/export.log" ${python} -m espnet_lmkd.bin.export_student --exp "${exp}" --model_file "${exp}/${inference_model}" --zip &
         started

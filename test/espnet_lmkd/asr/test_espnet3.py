@@ -15,12 +15,26 @@ EXAMPLE = ROOT / "conf/espnet3/training_asr_kd_ctc_interaed.yaml"
 
 def test_targets_are_found_by_the_text(tmp_path):
     make_store(tmp_path)
-    add_targets = AddTargets(str(tmp_path / "store"))
+    add_targets = AddTargets(tmp_path / "store", "char", tmp_path / "tokens.txt")
     sample = add_targets({"speech": 1, "text": "hag"})
     assert sample["teacher_topk_ids"].tolist() == [[3, 4, 5]] * 3
     assert sample["teacher_topk_log_probs"].shape == (3, 3) and sample["speech"] == 1
     with pytest.raises(InputError, match="no targets of the text 'bag'"):
         add_targets({"text": "bag"})
+
+
+def test_a_store_of_another_tokenizer_is_refused(tmp_path):
+    """Of the same lengths and the same size, as after training BPE once more."""
+    make_store(tmp_path)
+    tokens = tmp_path / "tokens.txt"
+    lines = tokens.read_text().splitlines()
+    lines[3:5] = lines[4:2:-1]
+    tokens.write_text("\n".join(lines) + "\n")
+    with pytest.raises(InputError, match="another tokenizer: fingerprint"):
+        AddTargets(tmp_path / "store", "char", tokens)
+    make_store(tmp_path)
+    with pytest.raises(InputError, match="token_type char in the store, word in"):
+        AddTargets(tmp_path / "store", "word", tokens)
 
 
 def load(path, folder):
@@ -49,7 +63,7 @@ def one_step(config, folder):
     preprocessor = dict(config.dataset.preprocessor, token_type="char", bpemodel=None)
     dataset = DatasetWithTransform(
         samples,
-        AddTargets(f"{folder}/store"),
+        AddTargets(f"{folder}/store", "char", f"{folder}/tokens.txt"),
         instantiate(preprocessor, train=True),
         use_espnet_preprocessor=True,
     )
@@ -69,6 +83,8 @@ def test_the_example_trains(tmp_path):
     config = load(EXAMPLE, tmp_path)
     store = config.dataset.train[0].transform
     assert store["_target_"] == "espnet_lmkd.targets.of_text.AddTargets"
+    for name in ("token_type", "token_list", "bpemodel"):
+        assert store[name] == config.dataset.preprocessor[name]
     config.model.encoder_conf.update(output_size=16, linear_units=24)
     stats = one_step(config, tmp_path)
     assert stats["loss_interaed"] > 0 and stats["loss_ctc"] > 0

@@ -1,6 +1,7 @@
 """The card of an exported student names its teachers and shows its results."""
 
 import json
+import re
 
 import pytest
 
@@ -79,11 +80,29 @@ def test_a_student_without_teacher_or_comparison_has_a_short_card(tmp_path):
     assert "Results" not in card and "learnt" not in card
 
 
-def test_a_student_of_dumped_features_reads_features(tmp_path):
+def test_a_student_of_dumped_features_says_how_they_are_made(tmp_path):
     from espnet_lmkd.asr.model_card import model_card
+    from espnet_lmkd.bin import dump_features
 
-    card = model_card(tmp_path, {"model_conf": {}}, dict(EXPORTED, input_size=2048))
+    exported = dict(EXPORTED, input_size=2048)
+    config = {"model_conf": {}}
+    card = model_card(tmp_path, config, exported)
     assert 'numpy.load("features.npy")' in card and "speech.wav" not in card
+    assert "does not need" not in card and "--no-deps <checkout>" in card
+    assert "--encoder <encoder>" in card and "left no record" in card
+    # Features of several sets that were joined have no record; those of dev have.
+    record = dict(source="a/whisper", commit="abc", dtype="float32", stack=4, size=2048)
+    dump_features.check_record(tmp_path / "dev", record)
+    for part in ("train", "dev"):
+        triple = [f"{tmp_path}/{part}/feats.scp", "speech", "npy"]
+        key = "valid" if part == "dev" else part
+        config[f"{key}_data_path_and_name_and_type"] = [triple]
+    card = model_card(tmp_path, config, exported)
+    command = card.split("dump_features ")[1].split("\n\n")[0].replace("\\\n", "")
+    command = re.sub(r"<.*?>", "x", command).split()
+    args = dump_features.get_parser().parse_args(command)
+    assert (args.encoder, args.revision, args.stack) == ("a/whisper", "abc", 4)
+    assert "left no record" not in card
 
 
 def test_a_dry_run_shows_what_would_go(tmp_path, capsys):

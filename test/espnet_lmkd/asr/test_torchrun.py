@@ -1,10 +1,12 @@
 """Training under torchrun, and going on with it after an interruption."""
 
 import os
+import socket
 import subprocess
 import sys
 
 import numpy as np
+import pytest
 import soundfile
 import torch
 import yaml
@@ -62,7 +64,9 @@ CONFIG = dict(
 )
 
 
-def test_an_interrupted_training_ends_as_one_that_was_not(tmp_path):
+@pytest.fixture
+def start(tmp_path):
+    """Return a function that starts a torchrun with what trains on three utterances."""
     make_store(tmp_path)
     lines = []
     for index, utterance in enumerate(TEXTS):
@@ -70,32 +74,59 @@ def test_an_interrupted_training_ends_as_one_that_was_not(tmp_path):
         soundfile.write(tmp_path / f"{utterance}.wav", samples, 16_000)
         lines.append(f"{utterance} {utterance}.wav\n")
     (tmp_path / "wav.scp").write_text("".join(lines))
-    (tmp_path / "train.py").write_text(TRAINING)
     (tmp_path / "conf.yaml").write_text(yaml.safe_dump(CONFIG))
-    command = [*(sys.executable, "-m", "torch.distributed.run", "--standalone")]
-    command += ["--nproc_per_node", "2", "train.py", "--config", "conf.yaml"]
-    command += ["--multiprocessing_distributed", "false", "--ngpu", "0"]
-    command += ["--dist_backend", "gloo", "--resume", "true"]
-    command += ["--token_type", "char", "--token_list", "tokens.txt"]
-    command += ["--target_store", "store"]
+    training = ["--config", "conf.yaml", "--resume", "true", "--target_store", "store"]
+    training += ["--multiprocessing_distributed", "false", "--ngpu", "0"]
+    training += ["--dist_backend", "gloo"]
+    training += ["--token_type", "char", "--token_list", "tokens.txt"]
     for part in ("train", "valid"):
         option = f"--{part}_data_path_and_name_and_type"
-        command += [option, "wav.scp,speech,sound", option, "text,text,text"]
-        command += [f"--{part}_shape_file", "wav.scp"]
-    ran = subprocess.run(
-        command,
-        cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert ran.returncode == 0, ran.stderr[-3000:]
+        training += [option, "wav.scp,speech,sound", option, "text,text,text"]
+        training += [f"--{part}_shape_file", "wav.scp"]
+
+    def start(torchrun, *options):
+        return subprocess.Popen(
+            [sys.executable, "-m", "torch.distributed.run"]
+            + [*torchrun, *training, *options],
+            cwd=tmp_path,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    return start
+
+
+def test_two_machines_meet_as_documented(start, tmp_path):
+    """With the options of doc/cluster.md: torchrun alone says who is who and where."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{free.getsockname()[1]}"
+    torchrun = ["--nnodes", "2", "--nproc_per_node", "1", "--rdzv_backend", "c10d"]
+    torchrun += ["--rdzv_endpoint", place, "--local_addr", "127.0.0.1"]
+    torchrun += ["-m", "espnet_lmkd.bin.asr_kd_train"]
+    machines = [
+        start(torchrun, "--output_dir", "out", "--max_epoch", "1") for _ in (0, 1)
+    ]
+    logs = [machine.communicate()[0] for machine in machines]
+    assert [machine.returncode for machine in machines] == [0, 0], logs
+    # The first rank says how many there are; the others tell of errors only.
+    first = [log for log in logs if ":0/2] " in log]
+    assert len(first) == 1 and "1epoch results" in first[0]
+    assert (tmp_path / "out" / "1epoch.pth").is_file()
+
+
+def test_an_interrupted_training_ends_as_one_that_was_not(start, tmp_path):
+    (tmp_path / "train.py").write_text(TRAINING)
+    ran = start(["--standalone", "--nproc_per_node", "2", "train.py"])
+    log, _ = ran.communicate()
+    assert ran.returncode == 0, log[-3000:]
+    assert ":0/2] " in log
 
     def weights(out):
         return torch.load(tmp_path / out / "2epoch.pth", weights_only=True)
 
-    log = ran.stdout + ran.stderr
-    assert "dist_world_size" in log or "/2]" in log
     straight, resumed = weights("straight"), weights("resumed")
     first = torch.load(tmp_path / "straight" / "1epoch.pth", weights_only=True)
     assert any(not torch.equal(first[name], straight[name]) for name in straight)

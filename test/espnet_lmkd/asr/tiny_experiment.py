@@ -45,7 +45,9 @@ def make_tokens(root):
     return ["<blank>", "<unk>", *pieces[3:], "<sos/eos>"]
 
 
-def make_student(root, name, encoder_conf=None, decoder=None, **model_conf):
+def make_student(
+    root, name, encoder_conf=None, decoder=None, input_size=None, **model_conf
+):
     """Write `config.yaml` and `valid.cer_ctc.ave.pth` of a tiny distilled student."""
     from espnet_lmkd.asr.task import ASRKDTask
 
@@ -61,6 +63,9 @@ def make_student(root, name, encoder_conf=None, decoder=None, **model_conf):
         ("dump/raw/train/wav.scp", "speech", "sound"),
         ("dump/targets/teacher_topk_ids.scp", "teacher_topk_ids", "lmkd_target"),
     ]
+    if input_size:  # of dumped features
+        args.input_size, args.frontend = input_size, None
+        args.normalize, args.normalize_conf = None, {}
     args.model, args.init = "lmkd", None
     ctc_weight = {None: 1.0, "transducer": 0.0}.get(decoder, 0.5)
     args.model_conf = dict(ctc_weight=ctc_weight, distillers=[INTERAED])

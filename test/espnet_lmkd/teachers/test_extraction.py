@@ -1,8 +1,10 @@
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import time
+from collections import namedtuple
 
 import numpy as np
 import pytest
@@ -98,6 +100,16 @@ def test_a_dry_run_writes_nothing(extract, tmp_path, capsys):
     extract("--dry_run")
     assert "4 different texts, 13 tokens: about 0.0 MB" in capsys.readouterr().out
     assert not (tmp_path / "store").exists()
+
+
+def test_a_dry_run_says_what_a_small_disk_lacks(extract, monkeypatch, capsys):
+    free = namedtuple("usage", "free")(1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
+    with pytest.raises(SystemExit):
+        extract()
+    assert "the disk is too small" in capsys.readouterr().err
+    extract("--dry_run", "--nj", 8)
+    assert "13 tokens: about 0.0 MB in" in capsys.readouterr().out
 
 
 def test_jobs_and_one_process_write_the_same_bytes(extract, tmp_path):

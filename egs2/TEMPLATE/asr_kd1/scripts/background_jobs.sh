@@ -1,6 +1,11 @@
 # shellcheck shell=bash
 # Source it to train several experiments at once, at most train_nj: launch log cmd & started; finish
 
+if [ "${num_nodes:-1}" -gt 1 ] && [ "${cmd_backend:-local}" = local ]; then
+    echo "error: --num_nodes ${num_nodes} needs a cluster to start the trainings: put cmd_backend=slurm or cmd_backend=queue before the command" >&2
+    exit 1
+fi
+
 running=0 failed=false
 # shellcheck disable=SC2046
 trap 'kill $(jobs -pr) 2>/dev/null || true' EXIT  # else Ctrl-C leaves trainings behind
