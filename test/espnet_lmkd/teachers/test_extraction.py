@@ -3,6 +3,7 @@ import os
 import random
 import shutil
 import signal
+import threading
 import time
 from collections import namedtuple
 
@@ -120,11 +121,24 @@ def test_jobs_and_one_process_write_the_same_bytes(extract, tmp_path):
     assert contents(tmp_path / "store") == contents(tmp_path / "jobs")
 
 
+def extract_until_killed(cmd, folder, shards, pause):
+    """Run the command and kill it, from within, some time after so many shards."""
+
+    def watch():
+        while len(list(folder.glob("*.json"))) < shards:
+            time.sleep(0.001)
+        time.sleep(pause)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+    main(cmd)
+
+
 def test_survives_sigkill_at_random_moments(extract, tmp_path):
     generator = random.Random(0)
     texts = {
         f"utt{i:03d}": " ".join(generator.choices("abcdefghijkl", k=16))
-        for i in range(300)
+        for i in range(600)
     }
     write_table(tmp_path / "text", texts)
     extract("--shard_size", 20)
@@ -136,13 +150,10 @@ def test_survives_sigkill_at_random_moments(extract, tmp_path):
 
     def run_and_kill(cmd):
         killed = tmp_path / "killed"
-        process = processes.Process(target=main, args=(cmd,))
+        shards = len(list(killed.glob("*.json"))) + generator.randrange(1, 5)
+        moment = (killed, shards, generator.random() * 0.1)
+        process = processes.Process(target=extract_until_killed, args=(cmd, *moment))
         process.start()
-        enough = len(list(killed.glob("*.json"))) + generator.randrange(1, 5)
-        while len(list(killed.glob("*.json"))) < enough and process.is_alive():
-            time.sleep(0.001)
-        time.sleep(generator.random() * 0.1)
-        os.kill(process.pid, signal.SIGKILL)
         process.join()
         assert process.exitcode == -signal.SIGKILL, "it was killed before its end"
 
