@@ -12,7 +12,7 @@ LEAST = 1e-6  # of the attention: the logarithm stays finite
 def cross_attentions(decoder) -> List[torch.nn.Module]:
     """Return the attention to the encoder in each layer of ESPnet's decoder.
 
-    None for a decoder of another kind.
+    An empty list for a decoder of another kind.
     """
     layers = getattr(decoder, "decoders", None)
     if not isinstance(layers, torch.nn.Sequential):  # that of Whisper is a module
