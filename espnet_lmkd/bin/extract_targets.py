@@ -64,7 +64,7 @@ def get_parser():
         "--hidden_dtype",
         choices=HIDDEN_DTYPES,
         default="float16",
-        help="int8: half the size, error about 1 percent, shards are held in memory",
+        help="int8: a fourth of it, error about 1 percent, shards are held in memory",
     )
     add(
         "--drop_too_long",

@@ -11,7 +11,7 @@ import numpy as np
 
 from espnet_lmkd.alignment.coverage import Coverage
 from espnet_lmkd.errors import InputError
-from espnet_lmkd.targets.schema import TARGETS
+from espnet_lmkd.targets.schema import SCHEMA_VERSION, TARGETS
 from espnet_lmkd.targets.store import unperturbed
 from espnet_lmkd.targets.vocabulary import normalize_space, text_hash
 
@@ -89,7 +89,7 @@ class Plan:
     def shard_key(self, index) -> str:
         """Return a digest of all that decides the bytes of a shard."""
         units = [vars(unit) for unit in self.shards[index]]
-        settings = [self.header, self.dims, self.dtypes]
+        settings = [SCHEMA_VERSION, self.header, self.dims, self.dtypes]
         content = json.dumps([*settings, units], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ TARGETS = {
     "teacher_path_topk_log_probs": Target("float16", 2, "frame", round_down=True),
 }
 
-# int8: with a scale for each column, see `espnet_lmkd.targets.ark`.
+# int8: with a scale for each column, deflated; see `espnet_lmkd.targets.ark`.
 HIDDEN_DTYPES = ("float16", "int8")
 
 # What `extract_targets --targets` asks for, and the arrays it gives.

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet_lmkd.data.directory import read_table
+from espnet_lmkd.data.directory import read_table, write_table
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.targets.ark import ark_writer
 from espnet_lmkd.targets.schema import TARGETS
 from espnet_lmkd.targets.store import TargetReader, read_manifest
-from espnet_lmkd.targets.writer import file_record, write_json
+from espnet_lmkd.targets.writer import bytes_per_row, file_record, write_json
 
 # The text and the path themselves stay, not what is said of them.
 UNSHUFFLED = ("teacher_tokens", "teacher_path")
@@ -59,22 +59,29 @@ def shuffle_store(source, out, seed):
             arrays = np.split(np.concatenate(arrays)[order], ends[:-1])
         on_frame_side = TARGETS[name].side == "frame"
 
-        by_shard = {}
+        by_shard, moved = {}, {}
         for utterance, array in zip(units, arrays):
             file = reader.places[utterance][0]
-            key = utterance if on_frame_side else hashes[utterance]
-            by_shard.setdefault(file, []).append((key, array))
+            by_shard.setdefault(file, []).append((utterance, array))
         for file, items in by_shard.items():
             with ark_writer(out / file, name, target["dtype"]) as ark:
-                for key, array in items:
-                    ark.add(key, array)
+                for utterance, array in items:
+                    ark.add(utterance if on_frame_side else hashes[utterance], array)
+            for (utterance, _), offset in zip(items, ark.offsets, strict=True):
+                moved[reader.places[utterance]] = f"{file}:{offset}"
             shards.append(file_record(out / file))
-    # Same keys, shapes and types: every array lies where the original one lay.
-    for table in (*TABLES, *(f"{name}.scp" for name in manifest["targets"])):
+        places = {key: moved[place] for key, place in reader.places.items()}
+        write_table(out / f"{name}.scp", places)
+    for table in TABLES:
         if (source / table).is_file():
             shutil.copyfile(source / table, out / table)
+    storage = {
+        name: {**of_source, "bytes_per_row": bytes_per_row(shards, name, num_rows)}
+        for name, of_source in manifest["storage"].items()
+    }
     write_json(
-        out / "manifest.json", {**manifest, "shards": shards, "shuffled_seed": seed}
+        out / "manifest.json",
+        {**manifest, "shards": shards, "storage": storage, "shuffled_seed": seed},
     )
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 import struct
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from espnet_lmkd.data.directory import read_table
 from espnet_lmkd.errors import InputError
-from espnet_lmkd.targets.ark import SCALE_OFFSET, dequantize
+from espnet_lmkd.targets.ark import SCALE_OFFSET, dequantize, inflate
 from espnet_lmkd.targets.schema import SCHEMA_VERSION, TARGETS
 
 RERUN = "rerun stage 7 (python3 -m espnet_lmkd.bin.extract_targets)"
@@ -97,12 +98,18 @@ class TargetReader(Mapping):
                 f" {RERUN}"
             )
         file, offset = self.places[key]
-        rank = TARGETS[self.name].rank
-        array = self._read(file, offset, self.dtype, rank)
         if self.dtype != np.int8:
+            array = self._read(file, offset)
+            self._check(file, offset, array, self.dtype, TARGETS[self.name].rank)
             return array
         if file not in self._scales:
-            self._scales[file] = self._read(file, SCALE_OFFSET, np.float32, 1)
+            scale = self._read(file, SCALE_OFFSET)
+            self._check(file, SCALE_OFFSET, scale, np.float32, 1)
+            self._scales[file] = scale
+        try:
+            array = inflate(self._read(file, offset), self.dim)
+        except (zlib.error, ValueError, TypeError) as error:
+            raise self._corrupt(file, offset, error) from error
         return dequantize(array, self._scales[file])
 
     def __contains__(self, utterance):
@@ -148,7 +155,7 @@ class TargetReader(Mapping):
             entries[utterance] = (file, int(offset))
         return entries
 
-    def _read(self, file, offset, dtype, rank):
+    def _read(self, file, offset):
         # Opened anew: a large store has more shards than a process may hold open.
         with open(self.store / file, "rb") as handle:
             handle.seek(offset)
@@ -157,9 +164,11 @@ class TargetReader(Mapping):
                 raise self._corrupt(file, offset, "no NumPy array begins there")
             handle.seek(offset)
             try:
-                array = kaldiio.matio.read_kaldi(handle)
+                return kaldiio.matio.read_kaldi(handle)
             except (ValueError, EOFError, OSError, struct.error) as error:
                 raise self._corrupt(file, offset, error) from error
+
+    def _check(self, file, offset, array, dtype, rank):
         wanted = (np.dtype(dtype), rank, (self.dim,))
         # A zip archive would decode to something that is no array.
         if not isinstance(array, np.ndarray) or wanted != (
@@ -168,7 +177,6 @@ class TargetReader(Mapping):
             array.shape[-1:],
         ):
             raise self._corrupt(file, offset, f"{type(array).__name__} of another type")
-        return array
 
     def _corrupt(self, file, offset, reason):
         return InputError(

@@ -178,12 +178,17 @@ def _num_frames(unit, arrays):
 def _storage(shards, name, num_rows):
     """Return what a target costs and how far it is from what the teacher said."""
     files = [file for shard in shards for file in shard["files"]]
-    mine = [file["bytes"] for file in files if file["file"].startswith(f"{name}.")]
     errors, totals = zip(*(shard["squares"][name] for shard in shards))
     return {
-        "bytes_per_row": round(sum(mine) / num_rows, 3),
+        "bytes_per_row": bytes_per_row(files, name, num_rows),
         "relative_error": round(sqrt(sum(errors) / max(sum(totals), 1e-30)), 6),
     }
+
+
+def bytes_per_row(files, name, num_rows) -> float:
+    """Return what a row of a target takes in its shards, headers included."""
+    mine = (file["bytes"] for file in files if file["file"].startswith(f"{name}."))
+    return round(sum(mine) / num_rows, 3)
 
 
 def file_record(path) -> dict:

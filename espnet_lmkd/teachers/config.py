@@ -8,6 +8,12 @@ from espnet_lmkd.errors import InputError
 
 DEFAULTS = {
     "student": {"model": {}, "training": {}, "mlm_probability": 0.15},
+    "wordpiece": {
+        "model": {},
+        "vocab_size": 2000,
+        "training": {},
+        "mlm_probability": 0.15,
+    },
     "teacher": {
         "model": None,
         "revision": None,

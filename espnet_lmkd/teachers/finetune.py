@@ -14,13 +14,14 @@ from espnet_lmkd.errors import InputError
 from espnet_lmkd.targets.vocabulary import StudentTokenizer, fingerprint
 from espnet_lmkd.targets.writer import write_json
 from espnet_lmkd.teachers.config import complete_config
-from espnet_lmkd.teachers.from_scratch import build_masked_lm, student_tokenizer
+from espnet_lmkd.teachers.from_scratch import (
+    build_masked_lm,
+    student_tokenizer,
+    wordpiece_tokenizer,
+)
 from espnet_lmkd.teachers.lm_text import read_sentences, split_sentences
 from espnet_lmkd.teachers.masked_lm import MaskedLMTeacher
-from espnet_lmkd.teachers.pretrained import (
-    load_masked_lm,
-    wrap_tokenizer,
-)
+from espnet_lmkd.teachers.pretrained import load_masked_lm, wrap_tokenizer
 from espnet_lmkd.teachers.prune import prune_vocabulary
 
 RECORD = "lmkd_teacher.json"
@@ -44,8 +45,9 @@ def prepare_teacher(
 
     Args:
         config: ``mode: student`` (from scratch on the student's tokens; ``model`` is a
-            ``model_type`` of transformers and its config's arguments) or
-            ``mode: teacher`` (``model`` is a folder or hub id; ``revision``,
+            ``model_type`` of transformers and its config's arguments), ``mode:
+            wordpiece`` (likewise, on ``vocab_size`` word pieces learnt from the text)
+            or ``mode: teacher`` (``model`` is a folder or hub id; ``revision``,
             ``prune``, ``lowercase``); ``training`` holds `TrainingArguments`.
         lm_text: File with one sentence a line.
         out: Folder to write.
@@ -81,7 +83,11 @@ def prepare_teacher(
         model, commit = build_masked_lm(tokenizer, config["model"]), None
         encode = student.ids
     else:
-        model, tokenizer, commit = _load_pretrained(config, lines)
+        if config["mode"] == "wordpiece":
+            tokenizer = wordpiece_tokenizer(lines, config["vocab_size"])
+            model, commit = build_masked_lm(tokenizer, config["model"]), None
+        else:
+            model, tokenizer, commit = _load_pretrained(config, lines)
         token_list = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
         encode = _without_special(tokenizer)
 

@@ -1,10 +1,14 @@
-"""A small masked LM over the student's own token list (vocabulary mode 2)."""
+"""A small masked LM over the student's tokens, or over word pieces of its own."""
 
+from sentencepiece import SentencePieceProcessor
 from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import WhitespaceSplit
+from tokenizers.decoders import WordPiece as WordPieceDecoder
+from tokenizers.models import WordLevel, WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer, WhitespaceSplit
 from transformers import AutoConfig, AutoModelForMaskedLM
 
+from espnet_lmkd.data.tokens import train_sentencepiece
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.teachers.pretrained import wrap_tokenizer
 
@@ -41,11 +45,49 @@ def student_tokenizer(token_list):
     return wrap_tokenizer(backend, "<blank>", "<unk>", "<sos/eos>", "<sos/eos>", MASK)
 
 
+def wordpiece_tokenizer(lines, vocab_size):
+    """Make BERT's kind of tokenizer, uncased, whose word pieces are learnt from a text.
+
+    The pieces are SentencePiece's: the same text gives the same ones.
+
+    Args:
+        lines: Sentences.
+        vocab_size: Number of pieces; special tokens and single letters that are none of
+            them come on top.
+
+    Example:
+        >>> tokenizer = wordpiece_tokenizer(["THE CAT", "THE CATS"], vocab_size=10)
+        >>> tokenizer.decode(tokenizer("The cats").input_ids)
+        '[CLS] the cats [SEP]'
+    """
+    normalizer, words = BertNormalizer(lowercase=True), BertPreTokenizer()
+    normalized = (normalizer.normalize_str(line) for line in lines)
+    separated = [
+        " ".join(word for word, _ in words.pre_tokenize_str(line))
+        for line in normalized
+    ]
+    letters = sorted(set("".join(separated)) - {" "})
+    processor = SentencePieceProcessor(
+        model_proto=train_sentencepiece(separated, vocab_size)
+    )
+    pieces = [processor.IdToPiece(i) for i in range(3, processor.vocab_size())]
+    tokens = [piece[1:] if piece.startswith("▁") else f"##{piece}" for piece in pieces]
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", MASK]
+    single = [*letters, *(f"##{letter}" for letter in letters)]
+    vocabulary = dict.fromkeys([*special, *filter(None, tokens), *single])
+    backend = Tokenizer(
+        WordPiece({token: i for i, token in enumerate(vocabulary)}, unk_token="[UNK]")
+    )
+    backend.normalizer, backend.pre_tokenizer = normalizer, words
+    backend.decoder = WordPieceDecoder()
+    return wrap_tokenizer(backend, *special)
+
+
 def build_masked_lm(tokenizer, conf):
     """Make an untrained masked LM for a tokenizer.
 
     Args:
-        tokenizer: From `student_tokenizer`.
+        tokenizer: From `student_tokenizer` or `wordpiece_tokenizer`.
         conf: ``model_type`` of transformers, such as ``bert`` or ``modernbert``, and
             the arguments of its config.
 

@@ -9,7 +9,7 @@ from espnet_lmkd.bin import upload_model
 from espnet_lmkd.errors import InputError
 
 MANIFEST = {
-    "schema": 1,
+    "schema": 2,
     "side": "text",
     "targets": {"teacher_hidden": {"dim": 4, "dtype": "float16"}},
     "shuffled_seed": None,

@@ -5,7 +5,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from espnet_lmkd.errors import InputError
-from espnet_lmkd.targets.ark import ark_writer, column_scale, dequantize, quantize
+from espnet_lmkd.targets.ark import (
+    ark_writer,
+    column_scale,
+    deflate,
+    dequantize,
+    inflate,
+    quantize,
+)
 from espnet_lmkd.targets.check import check_store
 from espnet_lmkd.targets.plan import make_plan
 from espnet_lmkd.targets.shuffle import shuffle_store
@@ -96,9 +103,14 @@ def test_bytes_per_row(make_store):
         sizes[dtype] = measured * tokens
     payload = tokens * DIM
     assert sizes["float32"] - sizes["float16"] == pytest.approx(2 * payload)
-    # Beside a byte a value there is a scale for each of the two shards.
+    # A scale for each of the two shards, and values of random columns deflate little.
     more = sizes["int8"] - (sizes["float16"] - payload)
-    assert 2 * 4 * DIM < more < 2 * (4 * DIM + 150)
+    assert -0.3 * payload < more - 2 * (4 * DIM + 150) < 0
+
+
+@given(arrays(np.int8, st.tuples(st.integers(0, 9), st.just(7))))
+def test_inflate_undoes_deflate(values):
+    np.testing.assert_array_equal(inflate(deflate(values), 7), values)
 
 
 def test_shuffled_int8_store(make_store, tmp_path, student):
@@ -118,12 +130,16 @@ def test_shuffled_int8_store(make_store, tmp_path, student):
     np.testing.assert_array_less(np.abs(before - after)[:, -1], 1.5 * scale[-1])
 
 
-@pytest.mark.parametrize("damage", ["scale", "type"])
+@pytest.mark.parametrize("damage", ["scale", "values", "type"])
 def test_a_damaged_int8_shard(make_store, damage):
     store = make_store("int8")
     reader = TargetReader(store / "teacher_hidden.scp")
     shard = store / reader.places["utt0"][0]
-    old, new = (b"<f4", b"<i4") if damage == "scale" else (b"|i1", b"|u1")
+    old, new = {
+        "scale": (b"<f4", b"<i4"),
+        "values": (b"\x78\x01", b"\x78\x02"),  # where a zlib stream begins
+        "type": (b"|u1", b"|O1"),
+    }[damage]
     shard.write_bytes(shard.read_bytes().replace(old, new))
     with pytest.raises(InputError, match="corrupt"):
         reader["utt0"]

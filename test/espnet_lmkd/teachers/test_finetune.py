@@ -13,6 +13,7 @@ from transformers import (
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.teachers.config import complete_config, read_config
 from espnet_lmkd.teachers.finetune import prepare_teacher
+from espnet_lmkd.teachers.from_scratch import wordpiece_tokenizer
 from espnet_lmkd.teachers.lm_text import read_sentences, split_sentences
 from espnet_lmkd.teachers.masked_lm import MaskedLMTeacher
 
@@ -74,6 +75,21 @@ def test_student_mode_learns_and_is_found_finished(train, tokens, tmp_path):
     assert train() == record, "finished: left alone"
     with pytest.raises(InputError, match="made with another seed"):
         train(seed=1)
+
+
+def test_wordpiece_mode_learns_on_pieces_of_its_own(train, lm_text, tmp_path):
+    words = lm_text.read_text().replace(" ", "").upper()
+    lm_text.write_text(words)
+    record = train(dict(STUDENT, mode="wordpiece", vocab_size=30), token_list=None)
+    assert record["token_type"] == "hugging_face" and record["source"] == "scratch"
+    assert record["after"]["masked_loss"] < record["before"]["masked_loss"] - 0.5
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
+    again = wordpiece_tokenizer(words.splitlines(), 30)
+    assert tokenizer.get_vocab() == again.get_vocab(), "the same text, the same pieces"
+    assert tokenizer.pad_token_id == 0
+    pieces = tokenizer.tokenize(words.splitlines()[0])
+    assert "".join(piece.removeprefix("##") for piece in pieces).upper() in words
+    assert all(piece.startswith("##") for piece in pieces[1:])
 
 
 def test_resumes_from_the_last_whole_checkpoint(train, tmp_path, monkeypatch):
@@ -162,7 +178,7 @@ def test_bad_text(tmp_path):
 
 
 def test_bad_config(tmp_path, train):
-    with pytest.raises(InputError, match="one of student, teacher"):
+    with pytest.raises(InputError, match="one of student, wordpiece, teacher"):
         complete_config({"mode": "teachr"})
     with pytest.raises(InputError, match="'prun' is no key"):
         complete_config({"mode": "teacher", "model": "x", "prun": True})
