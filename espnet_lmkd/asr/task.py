@@ -19,6 +19,7 @@ from espnet_lmkd.asr.cif_decoder import CIFDecoder
 from espnet_lmkd.asr.live_teacher import LiveTeacher
 from espnet_lmkd.asr.model import LMKDASRModel
 from espnet_lmkd.asr.pooled_conformer import PooledConformerEncoder
+from espnet_lmkd.asr.process_group import leave_process_group
 from espnet_lmkd.asr.speech_encoder import SpeechEncoder
 from espnet_lmkd.asr.speech_prompt.decoder import SpeechPromptDecoder
 from espnet_lmkd.data.directory import read_table
@@ -137,6 +138,12 @@ class ASRKDTask(espnet_asr.ASRTask):
             check_targets(args)
             check_resume(args)
         super().main(args=args)
+
+    @classmethod
+    def main_worker(cls, args: argparse.Namespace) -> None:
+        """Train as ESPnet does, in each process, then leave the others."""
+        super().main_worker(args)
+        leave_process_group()
 
 
 def needed_targets(args: argparse.Namespace) -> List[str]:

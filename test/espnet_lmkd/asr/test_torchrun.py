@@ -14,16 +14,13 @@ from tiny_store import TEXTS, make_store
 
 # The same training twice, the second time interrupted after its first epoch.
 TRAINING = """
-import os, sys, time
-import torch
+import os, sys
 from espnet_lmkd.bin.asr_kd_train import main
 
 for out, epochs in (("straight", "2"), ("resumed", "1"), ("resumed", "2")):
     meet = f"file://{os.getcwd()}/{out}{epochs}"  # torchrun's own place serves once
     training = ["--output_dir", out, "--max_epoch", epochs, "--dist_init_method", meet]
     main(sys.argv[1:] + training)
-    time.sleep(1)  # gloo's threads let go of their last work, which needs this one
-    torch.distributed.destroy_process_group()
 """
 BLOCKS = dict(attention_heads=2, linear_units=8, num_blocks=1)
 CONFIG = dict(
@@ -110,7 +107,8 @@ def test_two_machines_meet_as_documented(start, tmp_path):
         start(torchrun, "--output_dir", "out", "--max_epoch", "1") for _ in (0, 1)
     ]
     logs = [machine.communicate()[0] for machine in machines]
-    assert [machine.returncode for machine in machines] == [0, 0], logs
+    ends = [log[-3000:] for log in logs]
+    assert [machine.returncode for machine in machines] == [0, 0], "\n\n".join(ends)
     # The first rank says how many there are; the others tell of errors only.
     first = [log for log in logs if ":0/2] " in log]
     assert len(first) == 1 and "1epoch results" in first[0]
