@@ -6,23 +6,14 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-percent=${PERCENT:-}
-case ${percent} in  # fewer transcripts: a smaller vocabulary and more epochs of fewer steps
-    "") nbpe=1000 schedule="" ;;
-    30) nbpe=500 schedule="--max_epoch 14 --scheduler_conf warmup_steps_list=[0,150,1000]" ;;
-    10) nbpe=300 schedule="--max_epoch 30 --scheduler_conf warmup_steps_list=[0,120,720]" ;;
-    *) echo "$0: PERCENT=${percent}: choose 10, 30 or leave it empty" >&2; exit 2 ;;
-esac
+. local/percent.sh
 
 ./asr_kd.sh \
+    "${parts[@]}" \
     --lang en \
-    --train_set "train${percent:+_${percent}}" \
     --valid_set dev \
     --test_sets "test" \
-    --local_data_opts "${percent:+--train_percents 10 30}" \
-    --lm_train_text "data/local/lm_train${percent:+_${percent}}.txt" \
-    --nbpe "${nbpe}" \
-    --speech_encoder openai/whisper-base.en \
+    --speech_encoder "${SPEECH_ENCODER:-openai/whisper-base.en}" \
     --targets teacher_hidden \
     --hidden_teacher sentence-transformers/all-MiniLM-L6-v2 \
     --extract_opts "--text_case lower" \

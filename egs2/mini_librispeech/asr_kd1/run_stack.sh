@@ -1,14 +1,31 @@
 #!/usr/bin/env bash
-# Several methods on one CTC student of a frozen Whisper encoder's outputs: a masked LM's token probabilities on CTC's frames
-# and in auxiliary decoders (method D), a BERT's states (method A). PERCENT as in run_lm_embedding.sh.
+# Several methods on one student of a frozen Whisper encoder's outputs: a masked LM's token probabilities on CTC's frames
+# and in auxiliary decoders (method D), a BERT's states (method A). PERCENT as in run_lm_embedding.sh, 30 by default.
+#   ./run_stack.sh                  # CTC students
+#   STUDENT=transducer ./run_stack.sh   # transducers; their encoders begin as those of CTC students
 set -euo pipefail
 cd "$(dirname "$0")"
 
-stacks=$(echo conf/frozen/train_asr_kd_ctc_soft_label{_interaed,_lm_embedding,_interaed_lm_embedding}.yaml)
-PERCENT=${PERCENT:-30} ./run_lm_embedding.sh \
+export PERCENT=${PERCENT-30}
+. local/percent.sh
+case ${STUDENT:=ctc} in
+    ctc)
+        parts=(soft_label soft_label_interaed soft_label_lm_embedding soft_label_interaed_lm_embedding)
+        kind=ctc options=() ;;
+    transducer)
+        parts=(soft_label lm_embedding soft_label_lm_embedding)
+        kind=rnnt
+        ctc=exp/asr_ctc_$(basename "${SPEECH_ENCODER:=openai/whisper-base.en}")_en_bpe${nbpe}${percent:+_${percent}}_seedSEED
+        options=(--init_model "${ctc}/valid.cer_ctc.ave.pth" --inference_config conf/decode_transducer_greedy.yaml) ;;
+    *) echo "$0: STUDENT=${STUDENT}: choose ctc or transducer" >&2; exit 2 ;;
+esac
+configs=("${parts[@]/#/conf/frozen/train_asr_kd_${kind}_}")
+
+./run_lm_embedding.sh \
     --targets "teacher_topk teacher_hidden" \
     --teacher_config conf/teacher/modernbert_student_base.yaml \
-    --asr_configs "conf/frozen/train_asr_ctc.yaml conf/frozen/train_asr_kd_ctc_soft_label.yaml ${stacks}" \
-    --control_config conf/frozen/train_asr_kd_ctc_soft_label_interaed_lm_embedding.yaml \
-    --comparison compare_stack \
+    --asr_configs "conf/frozen/train_asr_${kind}.yaml ${configs[*]/%/.yaml}" \
+    --control_config "${configs[-1]}.yaml" \
+    --comparison "compare_stack_${kind}" \
+    "${options[@]}" \
     "$@"

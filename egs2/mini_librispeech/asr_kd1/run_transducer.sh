@@ -7,24 +7,20 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
+. local/percent.sh
 encoder=${SPEECH_ENCODER:-openai/whisper-base.en}  # folder or hub id
-percent=${PERCENT:-}
-teacher=exp/asr_rnnt_teacher_$(basename "${encoder}")_en_bpe1000${percent:+_${percent}}_seed1/valid.cer_ctc.ave.pth
+teacher=exp/asr_rnnt_teacher_$(basename "${encoder}")_en_bpe${nbpe}${percent:+_${percent}}_seed1/valid.cer_ctc.ave.pth
 common=(
+    "${parts[@]}"
     --lang en
-    --train_set "train${percent:+_${percent}}"
     --valid_set dev
     --test_sets "test"
-    --nbpe 1000
+    --asr_args "${schedule}"
     --speech_encoder "${encoder}"
     --comparison "compare_rnnt${percent:+_${percent}}"
     --inference_config conf/decode_transducer.yaml
 )
-[ -z "${percent}" ] || common+=(
-    --local_data_opts "--train_percents ${percent}"
-    --lm_train_text "data/local/lm_train_${percent}.txt"
-    --unlabelled_sets "rest_${percent}"
-)
+[ -z "${percent}" ] || common+=(--unlabelled_sets "rest_${percent}")
 
 [ -f "${teacher}" ] || ./asr_kd.sh "${common[@]}" "$@" --stage 1 --stop_stage 13 --seeds 1 --control_config "" \
     --targets "" --asr_configs conf/frozen/train_asr_rnnt_teacher.yaml

@@ -1,0 +1,16 @@
+# shellcheck shell=bash disable=SC2034
+# Source it: the part of the transcripts that PERCENT names (parts), its vocabulary, and the schedule of as many steps.
+percent=${PERCENT:-}
+case ${percent} in  # fewer transcripts: a smaller vocabulary and more epochs of fewer steps
+    "") nbpe=1000 schedule="" ;;
+    30) nbpe=500 schedule="--max_epoch 14 --scheduler_conf warmup_steps_list=[0,150,1000]" ;;
+    21) nbpe=500 schedule="--max_epoch 20 --scheduler_conf warmup_steps_list=[0,150,1000]" ;;
+    10) nbpe=300 schedule="--max_epoch 30 --scheduler_conf warmup_steps_list=[0,120,720]" ;;
+    *) echo "$0: PERCENT=${percent}: choose 10, 21, 30 or leave it empty" >&2; exit 2 ;;
+esac
+parts=(
+    --train_set "train${percent:+_${percent}}"
+    --local_data_opts "${percent:+--train_percents 10 21 30}"
+    --lm_train_text "data/local/lm_train${percent:+_${percent}}.txt"
+    --nbpe "${nbpe}"
+)
