@@ -2,7 +2,7 @@
 # Several methods on one student of a frozen Whisper encoder's outputs: a masked LM's token probabilities on CTC's frames
 # and in auxiliary decoders (method D), a BERT's states (method A). PERCENT as in run_lm_embedding.sh, 30 by default.
 #   ./run_stack.sh                  # CTC students
-#   STUDENT=transducer ./run_stack.sh   # transducers; their encoders begin as those of CTC students
+#   STUDENT=transducer ./run_stack.sh   # transducers; they begin with the encoders of CTC students, which are trained first
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -16,7 +16,8 @@ case ${STUDENT:=ctc} in
         parts=(soft_label lm_embedding soft_label_lm_embedding)
         kind=rnnt
         ctc=exp/asr_ctc_$(basename "${SPEECH_ENCODER:=openai/whisper-base.en}")_en_bpe${nbpe}${percent:+_${percent}}_seedSEED
-        options=(--init_model "${ctc}/valid.cer_ctc.ave.pth" --inference_config conf/decode_transducer_greedy.yaml) ;;
+        ./run_lm_embedding.sh "$@" --skip_eval true --asr_suffix "" --targets "" --control_config "" --asr_configs conf/frozen/train_asr_ctc.yaml
+        options=(--stage 5 --init_model "${ctc}/valid.cer_ctc.ave.pth" --inference_config conf/decode_transducer_greedy.yaml) ;;
     *) echo "$0: STUDENT=${STUDENT}: choose ctc or transducer" >&2; exit 2 ;;
 esac
 configs=("${parts[@]/#/conf/frozen/train_asr_kd_${kind}_}")
@@ -26,6 +27,6 @@ configs=("${parts[@]/#/conf/frozen/train_asr_kd_${kind}_}")
     --teacher_config conf/teacher/modernbert_student_base.yaml \
     --asr_configs "conf/frozen/train_asr_${kind}.yaml ${configs[*]/%/.yaml}" \
     --control_config "${configs[-1]}.yaml" \
-    --comparison "compare_stack_${kind}" \
+    --comparison "compare_stack_${kind}${percent:+_${percent}}" \
     "${options[@]}" \
     "$@"
