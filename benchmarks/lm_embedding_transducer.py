@@ -140,10 +140,11 @@ def training_step(batch_size, utterance_seconds, rounds):
         "teacher_hidden_lengths": batch["text_lengths"],
     }
     models = {"transducer": (build("train_asr_rnnt.yaml"), {})}
-    for variant in ("posterior", "expectation", "joint"):
-        entry = dict(type="lm_embedding_transducer", conf=dict(variant=variant))
-        model = build("train_asr_rnnt.yaml", model="lmkd", distillers=[entry])
-        models[variant] = model, targets
+    for name, (options, dense) in ROWS.items():
+        if not dense:
+            entry = dict(type="lm_embedding_transducer", conf=options)
+            model = build("train_asr_rnnt.yaml", model="lmkd", distillers=[entry])
+            models[name] = model, targets
     step_table(models, batch, rounds)
 
 

@@ -19,23 +19,31 @@ from espnet_lmkd.errors import InputError
 def gradient_norms(
     model: LMKDASRModel, batches: Iterable[Dict[str, Any]]
 ) -> List[Dict[str, Any]]:
-    """Compare the gradients of a student's terms at its encoder.
+    """Compare the gradients of a student's terms at each of its parts.
 
     ratio = |w g_term| / |g_asr|,  cosine = g_term . g_asr / (|g_term| |g_asr|)
 
     A term that pulls a hundred times weaker than the ASR loss teaches nothing, one that
-    pulls stronger drowns it, and a cosine below 0 says that they disagree.
+    pulls stronger drowns it, and a cosine below 0 says that they disagree. Parts are
+    those of the recogniser that train: `encoder`, `decoder` (of a transducer its
+    prediction network), `joint_network`, `ctc`, ...
 
     Args:
         model: in training mode, with distillers and their targets in the batches.
         batches: arguments of its forward pass.
 
     Returns:
-        A row for the ASR loss and for each distiller, means over the batches: `term`,
-        `weight`, `loss` (weighted), `norm` (of the weighted loss), `ratio`, `cosine`.
+        For each part a row of the ASR loss and one of each distiller, means over the
+        batches: `part`, `term`, `weight`, `loss` (weighted), `norm` (of the weighted
+        loss), `ratio`, `cosine`.
+
+    Raises:
+        InputError: nothing but distillers trains.
     """
-    parameters = [p for p in model.encoder.parameters() if p.requires_grad]
-    rows = {name: [] for name in ("asr", *model.distillers)}
+    parts = _trained_parts(model)
+    parameters = [parameter for part in parts.values() for parameter in part]
+    sizes = [sum(parameter.numel() for parameter in part) for part in parts.values()]
+    found = {(part, name): [] for part in parts for name in ("asr", *model.distillers)}
     for batch in batches:
         terms = {}
         with ExitStack() as hooks:
@@ -43,17 +51,18 @@ def gradient_norms(
                 hooks.enter_context(_keeping(entry, terms, name))
             loss = model(**batch)[0]
         terms = {"asr": loss - sum(terms.values()), **terms}
-        gradients = {name: _gradient(t, parameters) for name, t in terms.items()}
-        asr = gradients["asr"]
-        for name, gradient in gradients.items():
-            norm, cosine = gradient.norm(), torch.cosine_similarity(gradient, asr, 0)
-            values = (terms[name].detach(), norm, norm / asr.norm(), cosine)
-            rows[name].append(torch.stack([value.reshape(()) for value in values]))
+        gradients = {n: _gradient(t, parameters).split(sizes) for n, t in terms.items()}
+        for name, of_parts in gradients.items():
+            for part, gradient, asr in zip(parts, of_parts, gradients["asr"]):
+                norm = gradient.norm()
+                cosine = torch.cosine_similarity(gradient, asr, 0)
+                values = (terms[name].detach(), norm, norm / asr.norm(), cosine)
+                found[part, name].append(torch.stack([v.reshape(()) for v in values]))
     weights = {name: entry.weight() for name, entry in model.distillers.items()}
     table = []
-    for name, found in rows.items():
-        means = torch.stack(found).mean(0).tolist()
-        row = {"term": name, "weight": weights.get(name, 1.0)}
+    for (part, name), rows in found.items():
+        means = torch.stack(rows).mean(0).tolist()
+        row = {"part": part, "term": name, "weight": weights.get(name, 1.0)}
         table.append({**row, **dict(zip(("loss", "norm", "ratio", "cosine"), means))})
     return table
 
@@ -67,7 +76,7 @@ def gradient_report(exp, model_file: Optional[str] = None, num_batches: int = 20
         num_batches: training batches, from 1.
 
     Raises:
-        InputError: no distillers, or no single checkpoint.
+        InputError: no distillers, no single checkpoint, or nothing else trains.
     """
     exp = Path(exp)
     model_file = model_file or default_model_file(exp)
@@ -75,6 +84,10 @@ def gradient_report(exp, model_file: Optional[str] = None, num_batches: int = 20
     model, args = ASRKDTask.build_model_from_file(exp / "config.yaml", str(model_file))
     if not getattr(model, "distillers", None):
         raise InputError(f"{exp}: a student with distillers was wanted, it has none")
+    for name, parameter in model.named_parameters():
+        # As ESPnet does before it trains, not when it reads a model.
+        if any(f"{name}.".startswith(f"{frozen}.") for frozen in args.freeze_param):
+            parameter.requires_grad = False
     torch.manual_seed(0)
     factory = ASRKDTask.build_iter_factory(args, DistributedOption(), mode="train")
     iterator = itertools.islice(factory.build_iter(1), num_batches)
@@ -84,14 +97,31 @@ def gradient_report(exp, model_file: Optional[str] = None, num_batches: int = 20
 
 def markdown(table: List[Dict[str, Any]]) -> str:
     """Return the rows of `gradient_norms` as a pipe table."""
-    lines = ["| term | weight | loss | gradient norm | / asr | cosine with asr |"]
-    lines.append("|---|---:|---:|---:|---:|---:|")
+    lines = [
+        "| part | term | weight | loss | gradient norm | / asr | cosine with asr |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
     for row in table:
         lines.append(
-            "| {term} | {weight:g} | {loss:.2f} | {norm:.2f} | {ratio:.3f} | "
+            "| {part} | {term} | {weight:g} | {loss:.2f} | {norm:.2f} | {ratio:.3f} | "
             "{cosine:.3f} |".format(**row)
         )
     return "\n".join(lines)
+
+
+def _trained_parts(model):
+    """Return {part: parameters that train} of the recogniser itself."""
+    parts = {}
+    for name, parameter in model.named_parameters():
+        part = name.partition(".")[0]
+        if parameter.requires_grad and part != "distillers":
+            parts.setdefault(part, []).append(parameter)
+    if not parts:
+        raise InputError(
+            "a recogniser with a part that trains was wanted, all parameters of this "
+            "one are frozen; see freeze_param and encoder_conf in its config.yaml"
+        )
+    return parts
 
 
 def _keeping(entry, terms, name):

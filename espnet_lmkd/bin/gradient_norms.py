@@ -1,4 +1,4 @@
-"""Print how strongly each term of a student's loss pulls at its encoder."""
+"""Print how strongly each term of a student's loss pulls at each of its parts."""
 
 import argparse
 

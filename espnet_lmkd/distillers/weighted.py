@@ -1,5 +1,6 @@
 """A distiller with its name, weight and place in the batch."""
 
+import re
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import torch
@@ -11,6 +12,8 @@ from espnet_lmkd.padded import Padded
 
 ENTRY = ("name", "type", "weight", "conf")
 RAMP = ("start", "end", "batches")
+# ESPnet logs loss_ctc, cer_interctc_layer3, ...; `loss_asr` is this pack's.
+TAKEN = re.compile("asr|att|ctc|transducer|interctc_layer[0-9]+")
 
 
 class WeightedDistiller(torch.nn.Module):
@@ -86,7 +89,8 @@ def build_distillers(
     """Build the list of a yaml file, keyed by name.
 
     Raises:
-        InputError: unknown key, type or option, or two entries of one name.
+        InputError: unknown key, type or option, two entries of one name, or a name
+            under which the recogniser logs its own.
     """
     built = torch.nn.ModuleDict()
     for entry in entries:
@@ -100,6 +104,12 @@ def build_distillers(
                 f"got {entry}"
             )
         weighted = WeightedDistiller(student, **entry)
+        if TAKEN.fullmatch(weighted.name):
+            raise InputError(
+                f"distiller {weighted.name!r}: loss_{weighted.name} is the "
+                "recogniser's own in the logs, as are those of asr, att, ctc, "
+                "transducer and interctc_layer<k>; give another 'name'"
+            )
         if weighted.name in built:
             raise InputError(
                 f"two distillers are called {weighted.name!r}; give each a 'name'"

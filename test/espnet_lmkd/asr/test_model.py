@@ -7,6 +7,7 @@ import torch
 from tiny_student import DECODER, INTERAED, run
 
 from espnet_lmkd.distillers.abs_distiller import AbsDistiller
+from espnet_lmkd.distillers.weighted import TAKEN
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.padded import Padded
 
@@ -180,6 +181,7 @@ def test_weight_ramp_survives_a_resume(build_model, batch):
         ([dict(type="interead")], "unknown distiller type 'interead'; choose one of"),
         ([dict(name="x")], "needs 'type'"),
         ([INTERAED, INTERAED], "two distillers are called 'interaed'"),
+        ([dict(INTERAED, name="ctc")], "loss_ctc is the recogniser's own in the logs"),
         ([dict(type="interaed", conf=dict(layer=2))], "has no option"),
         ([dict(type="interaed", conf=dict(layers=[4]))], "not within 1..3"),
         ([dict(type="interaed", weight=dict(end=1))], "exactly the keys"),
@@ -191,6 +193,16 @@ def test_weight_ramp_survives_a_resume(build_model, batch):
 def test_a_wrong_configuration_says_what_is_right(build_model, entries, message):
     with pytest.raises(InputError, match=message):
         build_model(distillers=entries)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("conf", [*STUDENTS, dict(decoder="transducer")])
+def test_no_distiller_has_a_name_under_which_espnet_logs(
+    build_model, batch, conf, training
+):
+    stats = run(build_model("espnet", **conf).train(training), batch)[1]
+    names = {key.partition("_")[2] for key in ("loss_asr", *stats)} - {""}
+    assert names and all(TAKEN.fullmatch(name) for name in names), names
 
 
 def test_validation_asks_those_that_have_what_they_need(build_model, batch):

@@ -119,17 +119,6 @@ def test_a_transducer_learns_a_language_models_states(build_model, batch, entry)
     torch.testing.assert_close(run(stock, batch)[0], stats["loss_asr"])
 
 
-def test_both_kinds_of_knowledge_train_one_transducer(build_model, batch):
-    embedding = dict(type="lm_embedding_transducer", conf=dict(target_size=6))
-    model = build_model(decoder="transducer", distillers=[ONE_BEST_PATH, embedding])
-    add_path(model.eval(), batch)
-    batch["teacher_hidden"] = torch.randn(*batch["text"].shape, 6)
-    batch["teacher_hidden_lengths"] = batch["text_lengths"].clone()
-    loss, stats, _ = run(model.train(), batch)
-    terms = 0.5 * stats["loss_one_best_path"] + stats["loss_lm_embedding_transducer"]
-    torch.testing.assert_close(loss, stats["loss_asr"] + terms)
-
-
 def test_a_transducer_that_espnet_cannot_decode_is_not_trained(build_model):
     layers = dict(interctc_layer_idx=[2])
     with pytest.raises(InputError, match="decode a transducer with intermediate CTC"):

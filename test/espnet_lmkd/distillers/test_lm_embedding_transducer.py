@@ -1,4 +1,6 @@
-"""Judge: the dense (B, T, L, E) tensor in float64, one utterance at a time."""
+"""Judge: the dense (B, T, L, E) tensor and a lattice by its nodes, in float64."""
+
+import itertools
 
 import pytest
 import torch
@@ -8,7 +10,6 @@ from espnet_lmkd.distillers.lm_embedding_transducer import (
     LMEmbeddingTransducerDistiller,
 )
 from espnet_lmkd.errors import InputError
-from espnet_lmkd.losses.transducer import label_posteriors, lattice_nll
 from espnet_lmkd.padded import Padded
 
 STUDENT = StudentSpec(
@@ -31,37 +32,66 @@ def make(**options):
     return distiller, student, Padded(torch.randn(3, 3, WIDTH), TEXT)
 
 
-def costs_by_hand(distiller, student, hidden, distance):
+def costs_by_hand(parameters, frames, predicted, hidden, distance):
     """(B, T, L) in float64 from the dense sums."""
-    weight, *label = (p.detach().double() for p in distiller.parameters())
-    a = student["encoder_out"].data.double() @ weight.T
-    b = student["predictor_out"].data[:, :-1].double() @ label[0].T + label[1]
-    e = hidden.data.double()
-    e = (e - e.mean(-1, keepdim=True)) / (e.var(-1, False, True) + 1e-5).sqrt()
+    of_frame, of_label, bias = parameters
+    a, b = frames @ of_frame.T, predicted[:, :-1] @ of_label.T + bias
+    mean, variance = hidden.mean(-1, keepdim=True), hidden.var(-1, False, True)
+    e = (hidden - mean) / (variance + 1e-5).sqrt()
     sums, e = a.unsqueeze(2) + b.unsqueeze(1), e.unsqueeze(1)
     if distance == "cos":
         return 1 - torch.cosine_similarity(sums, e, dim=-1)
     return ((sums - e).abs() if distance == "l1" else (sums - e).square()).mean(-1)
 
 
+def nll_by_hand(blanks, labels):
+    """Transducer loss of one utterance, node after node."""
+    (frames, nodes), states = blanks.shape, {}
+    for t, u in itertools.product(range(frames), range(nodes)):
+        arrivals = [states[t - 1, u] + blanks[t - 1, u]] if t else []
+        arrivals += [states[t, u - 1] + labels[t, u - 1]] if u else []
+        first = blanks.new_zeros(())
+        states[t, u] = torch.stack(arrivals).logsumexp(0) if arrivals else first
+    return -states[frames - 1, nodes - 1] - blanks[-1, -1]
+
+
+def loss_by_hand(variant, scale, blanks, labels, costs):
+    nll = nll_by_hand(blanks, labels)
+    if variant == "joint":
+        return (nll_by_hand(blanks, labels - scale * costs) - nll) / scale
+    (slope,) = torch.autograd.grad(nll, labels, create_graph=variant == "expectation")
+    return (-slope * costs).sum()
+
+
 @pytest.mark.parametrize("variant", ["posterior", "expectation", "joint"])
 @pytest.mark.parametrize("distance", ["mse", "cos", "l1"])
 def test_against_the_formula(variant, distance):
     distiller, student, hidden = make(variant=variant, distance=distance, scale=0.7)
+    learned = [p.data.requires_grad_() for n, p in student.items() if n != "text"]
+    learned = [*distiller.parameters(), *learned]
     losses, stats = distiller(student, {"teacher_hidden": hidden})
-    costs = costs_by_hand(distiller, student, hidden, distance)
-    for index, (frames, length) in enumerate(zip(FRAMES, TEXT)):
-        one = slice(index, index + 1)
-        blanks = student["blank_scores"].data[one, :frames, : length + 1].double()
-        labels = student["label_scores"].data[one, :frames, :length].double()
-        cost, lengths = costs[one, :frames, :length], (frames[None], length[None])
-        if variant == "joint":
-            nll = lattice_nll(blanks, labels, *lengths)
-            wanted = (lattice_nll(blanks, labels - 0.7 * cost, *lengths) - nll) / 0.7
-        else:
-            wanted = (label_posteriors(blanks, labels, *lengths) * cost).sum()
-        assert losses[index].item() == pytest.approx(wanted.item(), rel=1e-4)
+    losses.sum().backward()
+    exact = [data.detach().double().requires_grad_() for data in learned]
+    *parameters, h, g, blanks, labels = exact
+    costs = costs_by_hand(parameters, h, g, hidden.data.double(), distance)
+    wanted = [
+        loss_by_hand(
+            variant, 0.7, blanks[i, :t, : u + 1], labels[i, :t, :u], costs[i, :t, :u]
+        )
+        for i, (t, u) in enumerate(zip(FRAMES.tolist(), TEXT.tolist()))
+    ]
+    torch.stack(wanted).sum().backward()
+    for loss, judge in zip(losses.tolist(), wanted):
+        assert loss == pytest.approx(judge.item(), rel=1e-4)
     assert stats["distance"] == pytest.approx((losses.sum() / TEXT.sum()).item())
+    # gamma of `posterior` has no gradient, so its scores have none.
+    with_gradient = len(exact) - (2 if variant == "posterior" else 0)
+    for index, (mine, judge) in enumerate(zip(learned, exact)):
+        if index >= with_gradient:
+            assert mine.grad is None and judge.grad is None
+            continue
+        assert judge.grad.norm() > 0
+        assert (mine.grad - judge.grad).norm() <= 1e-4 * judge.grad.norm()
 
 
 def gradients(variant, **options):
