@@ -38,7 +38,8 @@ def main(cmd=None):
 
     from espnet_lmkd.asr.decoding import Recogniser, SearchOptions
     from espnet_lmkd.asr.inputs import read_input, read_inputs
-    from espnet_lmkd.asr.timestamps import align_tokens, in_seconds, join_words
+    from espnet_lmkd.asr.timestamps import align_tokens, in_seconds
+    from espnet_lmkd.asr.words import WordJoiner
     from espnet_lmkd.data.directory import read_table, write_lines
     from espnet_lmkd.scoring.counts import read_hypotheses
     from espnet_lmkd.scoring.firing import draw_firing
@@ -60,7 +61,7 @@ def main(cmd=None):
         }
     wav_scp = Path(args.data_dir, "wav.scp")
     audio = read_table(wav_scp) if wav_scp.is_file() else {}
-    lines = []
+    join, lines = WordJoiner(recogniser.model.token_list), []
     for number, (utterance, path) in enumerate(
         tqdm(inputs.files.items(), desc=str(out), unit="utt")
     ):
@@ -76,7 +77,7 @@ def main(cmd=None):
             raise InputError(f"utterance {utterance!r}: {error}") from error
         timed = in_seconds(alignment, converter.ids2tokens(ids), seconds)
         if args.unit == "word":
-            timed = join_words(timed)
+            timed = join(timed)
         lines += [
             f"{utterance} 1 {item.start:.3f} {item.end - item.start:.3f} {item.text}"
             for item in timed

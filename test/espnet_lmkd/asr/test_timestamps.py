@@ -2,13 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from espnet_lmkd.asr.timestamps import (
-    Alignment,
-    Timed,
-    align_tokens,
-    in_seconds,
-    join_words,
-)
+from espnet_lmkd.asr.timestamps import Alignment, align_tokens, in_seconds
+from espnet_lmkd.asr.words import Timed
 from espnet_lmkd.errors import InputError
 
 TOKENS = [2, 5, 3]
@@ -59,29 +54,10 @@ def test_ctc_tokens_are_the_frames_that_emit_them(model, speech):
         assert score(cuts.reshape(3, 2).tolist()) <= best + 1e-4
 
 
-def test_seconds_and_words():
+def test_frames_share_the_seconds():
     alignment = Alignment(torch.tensor([[0.0, 1.5], [2.0, 2.5]]), torch.zeros(5))
     timed = in_seconds(alignment, ["▁a", "b"], seconds=1.0)
     assert timed == [Timed("▁a", 0.0, 0.3), Timed("b", 0.4, 0.5)]
-    assert join_words(timed) == [Timed("ab", 0.0, 0.5)]
-
-
-def timed(texts):
-    return [Timed(text, i, i + 1) for i, text in enumerate(texts)]
-
-
-@pytest.mark.parametrize(
-    "tokens, words",
-    [
-        (["▁a", "▁", "b", "c"], [("a", 0, 1), ("bc", 2, 4)]),
-        (["a", "b", "<space>", "c"], [("ab", 0, 2), ("c", 3, 4)]),
-        (["<space>", "a"], [("a", 1, 2)]),
-        (["你", "好"], [("你", 0, 1), ("好", 1, 2)]),
-        ([], []),
-    ],
-)
-def test_pieces_and_characters_are_joined(tokens, words):
-    assert join_words(timed(tokens)) == [Timed(*word) for word in words]
 
 
 def test_a_model_without_the_part_is_refused(build_model, speech):
