@@ -6,6 +6,7 @@ import torch
 
 from espnet_lmkd.alignment.ctc import ctc_align
 from espnet_lmkd.asr.cif_decoder import CIFDecoder
+from espnet_lmkd.asr.compat import TooShortUttError
 from espnet_lmkd.asr.encoding import encode_one
 from espnet_lmkd.asr.words import Timed
 from espnet_lmkd.errors import InputError
@@ -43,8 +44,8 @@ def align_tokens(
         method: `cif` or `ctc`.
 
     Raises:
-        InputError: the model has no such decoder or CTC layer, or the utterance is too
-            short for its text.
+        InputError: the model has no such decoder or CTC layer.
+        TooShortUttError: the utterance is too short for the encoder or for its text.
     """
     if method == "cif" and not isinstance(model.decoder, CIFDecoder):
         raise InputError(f"--method cif needs a CIF student; choose one of {METHODS}")
@@ -64,8 +65,10 @@ def align_tokens(
         log_probs, frames, text, torch.tensor([len(token_ids)]), model.blank_id
     )
     if not aligned.all():
-        raise InputError(
-            f"{int(frames)} frames are too few for {len(token_ids)} tokens"
+        raise TooShortUttError(
+            f"{int(frames)} frames are too few for {len(token_ids)} tokens",
+            int(frames),
+            len(token_ids),
         )
     emits = positions[0] == torch.arange(len(token_ids), device=text.device)[:, None]
     index = torch.arange(emits.shape[1], device=text.device)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from espnet_lmkd.asr.compat import TooShortUttError
 from espnet_lmkd.asr.timestamps import Alignment, align_tokens, in_seconds
 from espnet_lmkd.asr.words import Timed
 from espnet_lmkd.errors import InputError
@@ -63,5 +64,5 @@ def test_frames_share_the_seconds():
 def test_a_model_without_the_part_is_refused(build_model, speech):
     with pytest.raises(InputError, match="needs a CIF student"):
         align_tokens(build_model(), speech, TOKENS, "cif")
-    with pytest.raises(InputError, match="frames are too few for 90 tokens"):
+    with pytest.raises(TooShortUttError, match="frames are too few for 90 tokens"):
         align_tokens(build_model().eval(), speech, [2, 3] * 45, "ctc")
