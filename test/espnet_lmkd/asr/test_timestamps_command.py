@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from matplotlib import pyplot
 from tiny_experiment import LENGTHS, make_speech, make_student
 
 from espnet_lmkd.bin import timestamps
@@ -78,3 +79,35 @@ def test_unknown_letters_are_those_of_the_text(world, data):
     lines = write_ctm(world, data)
     words = [word for utterance, *_, word in lines if utterance == "s1-a"]
     assert words == "the qüx sat on the mat".split()
+
+
+def test_words_and_pictures_of_known_times(world, data):
+    """All frames weigh the same: ten pieces and eos take an eleventh of s1-b each."""
+    lines = write_ctm(world, data, "--num_pictures", "2")
+    assert {(utterance, channel) for utterance, channel, *_ in lines} == {
+        (utterance, "1") for utterance in ("s1-a", "s1-b", "s2-c")
+    }
+    found = {
+        word: (float(start), float(duration))
+        for utterance, _, start, duration, word in lines
+        if utterance == "s1-b"
+    }
+    # Of "▁ a ▁ d o g ▁ r a n", the marks belong to no word.
+    for word, (first, last) in dict(a=(1, 2), dog=(3, 6), ran=(7, 10)).items():
+        wanted = first / 11, (last - first) / 11
+        assert found.pop(word) == pytest.approx(wanted, abs=2e-3)
+    assert not found
+    pictures = sorted((data.parent / "out").glob("*.png"))
+    assert [path.stem for path in pictures] == ["s1-a", "s1-b"]
+    assert all(pyplot.imread(path).std() > 0.1 for path in pictures)
+
+
+def test_times_of_a_hypothesis(world, data, tmp_path):
+    """Token ids of a decoding, where an utterance may have none."""
+    ids = {"s1-a": "2 5 4", "s1-b": "", "s2-c": "10 5", "s2-short": "", "s2-tiny": ""}
+    lines = "".join(f"{utterance} {text}\n" for utterance, text in ids.items())
+    (tmp_path / "token_int").write_text(lines)
+    lines = write_ctm(world, data, "--decode_dir", str(tmp_path))
+    assert [(line[0], line[4]) for line in lines] == [("s1-a", "ah"), ("s2-c", "sa")]
+    lines = write_ctm(world, data, "--decode_dir", str(tmp_path), "--unit", "token")
+    assert [line[4] for line in lines] == ["▁", "a", "h", "▁s", "a"]
