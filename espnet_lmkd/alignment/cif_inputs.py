@@ -1,0 +1,68 @@
+"""What `integrate_and_fire` is given, checked."""
+
+from typing import List, Tuple
+
+import torch
+
+from espnet_lmkd.errors import InputError
+
+
+def check_shapes(hidden, alpha, lengths, target_lengths, tail_threshold):
+    """Raise an `InputError` unless shapes and the threshold fit."""
+    if hidden.dim() != 3 or 0 in hidden.shape:
+        raise InputError(
+            f"hidden must be (B, T, D), each from 1, not {tuple(hidden.shape)}"
+        )
+    batch, frames, _ = hidden.shape
+    for name, given, shape in (
+        ("alpha", alpha, (batch, frames)),
+        ("lengths", lengths, (batch,)),
+        ("target_lengths", target_lengths, (batch,)),
+    ):
+        if given is not None and given.shape != shape:
+            raise InputError(f"{name} must be {shape}, not {tuple(given.shape)}")
+    if not tail_threshold > 0:
+        raise InputError(f"tail_threshold must be above 0, not {tail_threshold}")
+
+
+def check_weights(weights):
+    """Raise an `InputError` unless all are right; on CUDA assert it without a wait."""
+    low, high = weights.aminmax()  # a nan makes both nan
+    right = (low >= 0) & (high < torch.inf)
+    wanted = "alpha must be finite and not negative"
+    if right.device.type != "cpu":
+        torch._assert_async(right, wanted)
+    elif not right:
+        wrong = ~((weights >= 0) & weights.isfinite())
+        utterance, frame = wrong.nonzero()[0].tolist()
+        value = weights[utterance, frame].item()
+        raise InputError(
+            f"{wanted}, not {value} at frame {frame} of utterance {utterance}"
+        )
+
+
+def read_lengths(
+    lengths: torch.Tensor, target_lengths: torch.Tensor, longest: int
+) -> Tuple[List[int], List[int]]:
+    """Return both (B,) as lists; from one device in one transfer, for which it waits.
+
+    Args:
+        lengths: of the frames.
+        target_lengths: numbers of tokens.
+        longest: T.
+
+    Raises:
+        InputError: they do not fit.
+    """
+    if lengths.device == target_lengths.device:
+        frames, tokens = torch.stack([lengths, target_lengths]).tolist()
+    else:
+        frames, tokens = lengths.tolist(), target_lengths.tolist()
+    if not all(0 <= number <= longest for number in frames):
+        raise InputError(f"lengths must be 0..{longest}, not {frames}")
+    if any(u < 0 or (u and not t) for t, u in zip(frames, tokens)):
+        raise InputError(
+            "target_lengths must not be negative, and 0 where there are no frames, "
+            f"not {tokens} for {frames} frames"
+        )
+    return frames, tokens
