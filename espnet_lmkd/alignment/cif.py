@@ -11,7 +11,7 @@ from typing import List, NamedTuple, Optional, Tuple
 import torch
 from torch.nn.functional import embedding_bag
 
-from espnet_lmkd.alignment.cif_inputs import check_shapes, check_weights, read_lengths
+from espnet_lmkd.alignment.cif_inputs import check_shapes, find_wrong, read_lengths
 
 PART = 256  # frames that are added up at once
 
@@ -64,10 +64,14 @@ def integrate_and_fire(
         host waits for the device once, to learn lengths and U, by which the outputs are
         laid out; not at all if both are given and lie on the CPU.
 
+        A weight that is negative or not finite makes all vectors of its utterance nan
+        on CUDA, where the host does not wait to see it: a trainer that looks at the
+        gradients skips the step. A frame of hidden that is not finite makes its tokens
+        so, and the next one, too, if one ends where the frame does (0 times nan).
+
     Raises:
         InputError: shapes, lengths or the threshold do not fit, tokens are wanted of no
-            frames, a weight is negative or not finite (the latter is an assertion of
-            the device on CUDA, where the host does not wait to see it).
+            frames, on the CPU a weight is negative or not finite.
 
     Example:
         >>> hidden = torch.tensor([[[1.0], [2.0], [4.0]]])
@@ -85,7 +89,9 @@ def integrate_and_fire(
     on_device = lengths.to(device, non_blocking=True).unsqueeze(1)
     mask = torch.arange(longest, device=device) < on_device
     weights = torch.where(mask, alpha.double(), 0.0)
-    check_weights(weights.detach())
+    wrong = find_wrong(weights.detach())
+    if wrong is not None:  # kept from the places, which they would lead out of bounds
+        weights = weights.masked_fill(wrong, 0.0)
     cuts = weights.cumsum(1)
     totals = cuts[:, -1:]
     numbers = target_lengths
@@ -99,6 +105,10 @@ def integrate_and_fire(
         cuts = cuts / cuts[:, -1:].clamp(min=torch.finfo(cuts.dtype).tiny)
         cuts = cuts * _column(tokens, device)
     segments, boundaries = _cut(cuts.detach(), frames, tokens)
+    if wrong is not None:
+        of_wrong = wrong.flatten()[segments.frames // longest]
+        widths = segments.widths.masked_fill(of_wrong, torch.nan)
+        segments = segments._replace(widths=widths)
     vectors = _WeightedSum.apply(hidden, cuts, segments)
     return CifOutput(vectors, _column(tokens, device).squeeze(1), boundaries)
 

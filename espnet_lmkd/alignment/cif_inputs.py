@@ -1,6 +1,6 @@
 """What `integrate_and_fire` is given, checked."""
 
-from typing import List, Tuple
+from typing import List, Optional, Tuple
 
 import torch
 
@@ -25,20 +25,35 @@ def check_shapes(hidden, alpha, lengths, target_lengths, tail_threshold):
         raise InputError(f"tail_threshold must be above 0, not {tail_threshold}")
 
 
-def check_weights(weights):
-    """Raise an `InputError` unless all are right; on CUDA assert it without a wait."""
+def find_wrong(weights: torch.Tensor) -> Optional[torch.Tensor]:
+    """Find utterances with a weight that is negative or not finite.
+
+    Args:
+        weights: (B, T) without gradient, 0 at padding.
+
+    Returns:
+        None on the CPU, where there is no such; else, without a wait, (B, 1) True at
+        them.
+
+    Raises:
+        InputError: on the CPU, naming the first.
+    """
+    if not _is_seen(weights):
+        return ~((weights >= 0) & (weights < torch.inf)).all(1, keepdim=True)
     low, high = weights.aminmax()  # a nan makes both nan
-    right = (low >= 0) & (high < torch.inf)
-    wanted = "alpha must be finite and not negative"
-    if right.device.type != "cpu":
-        torch._assert_async(right, wanted)
-    elif not right:
-        wrong = ~((weights >= 0) & weights.isfinite())
-        utterance, frame = wrong.nonzero()[0].tolist()
-        value = weights[utterance, frame].item()
-        raise InputError(
-            f"{wanted}, not {value} at frame {frame} of utterance {utterance}"
-        )
+    if (low >= 0) & (high < torch.inf):
+        return None
+    utterance, frame = (~((weights >= 0) & weights.isfinite())).nonzero()[0].tolist()
+    value = weights[utterance, frame].item()
+    raise InputError(
+        f"alpha must be finite and not negative, not {value} at frame {frame} of "
+        f"utterance {utterance}"
+    )
+
+
+def _is_seen(tensor: torch.Tensor) -> bool:
+    """Whether the host sees values without a wait."""
+    return tensor.device.type == "cpu"
 
 
 def read_lengths(

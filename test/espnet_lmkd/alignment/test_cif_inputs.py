@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from espnet_lmkd.alignment import cif_inputs
 from espnet_lmkd.alignment.cif import integrate_and_fire
 from espnet_lmkd.errors import InputError
 
@@ -79,3 +80,39 @@ def test_wrong_weights_are_refused(wrong):
     with pytest.raises(InputError, match=f"not {wrong:.1g}.* frame 2 of utterance 1"):
         integrate_and_fire(hidden, alpha)
     integrate_and_fire(hidden, alpha, torch.tensor([3, 2]))  # padding may hold it
+
+
+@pytest.mark.parametrize("targets", [None, torch.tensor([4, 5, 3])])
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -1.0])
+def test_wrong_weights_make_nan_where_the_host_does_not_look(
+    wrong, targets, monkeypatch
+):
+    """As on CUDA, and the other utterances are as they were."""
+    torch.manual_seed(0)
+    hidden, alpha = torch.randn(3, 9, 2), torch.rand(3, 9)
+    right = integrate_and_fire(hidden, alpha, target_lengths=targets)
+    hidden.requires_grad_()
+    alpha[1, 4] = wrong
+    alpha.requires_grad_()
+    monkeypatch.setattr(cif_inputs, "_is_seen", lambda tensor: False)
+    found = integrate_and_fire(hidden, alpha, target_lengths=targets)
+    number = int(found.lengths[1])
+    assert number == (0 if targets is None else 5)  # nothing fires without weight
+    assert found.vectors[1, :number].isnan().all()
+    for row in (0, 2):
+        count = int(right.lengths[row])
+        assert found.vectors[row, :count].equal(right.vectors[row, :count])
+        assert found.boundaries[row, :count].equal(right.boundaries[row, :count])
+    found.vectors.sum().backward()
+    assert not hidden.grad[::2].isnan().any() and not alpha.grad[::2].isnan().any()
+    if targets is not None:
+        assert hidden.grad[1].isnan().all()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_wrong_weights_do_not_end_a_process_on_cuda():
+    alpha = torch.ones(2, 3).cuda()
+    alpha[1, 1] = float("nan")
+    hidden, targets = torch.zeros(2, 3, 1).cuda(), torch.tensor([2, 2])
+    vectors = integrate_and_fire(hidden, alpha, target_lengths=targets).vectors
+    assert vectors[1].isnan().all() and not vectors[0].any()
