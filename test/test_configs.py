@@ -94,3 +94,13 @@ def test_cif_has_its_papers_batches_and_steps(name, tmp_path):
     steps = 10 * len(batches) * conf["max_epoch"]
     last = conf["scheduler_conf"]["warmup_steps_list"][-1]
     assert steps == pytest.approx(last, rel=0.05)
+
+
+def test_cif_without_token_history_says_what_was_measured():
+    """Training time and WER of dev and test, as in the table of results."""
+    head = CONFIGS["conf/frozen/train_asr_cif_parallel.yaml"].read_text()
+    results = ROOT / "egs2/mini_librispeech/asr_kd1/results/cif/compare.md"
+    lines = results.read_text().splitlines()
+    dev, test = [s.split("|") for s in lines if s.startswith("|cif_parallel|")]
+    assert f"# Expected: WER dev/test {dev[3]}/{test[3]} %" in head
+    assert f"# Time: {dev[10].replace('min', 'minutes')} for 8 epochs" in head
