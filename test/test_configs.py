@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = {
@@ -70,3 +71,36 @@ def test_every_yaml_is_of_a_kind_that_is_tested():
 @pytest.mark.parametrize("name", of_kind("train_asr"))
 def test_head_comment_says_what_it_is(name):
     assert CONFIGS[name].read_text().startswith("# ")
+
+
+@pytest.mark.parametrize(
+    "name", ["cif", "kd_cif_acd", "kd_cif_lrd", "kd_cif_hierarchical"]
+)
+def test_cif_has_its_papers_batches_and_steps(name, tmp_path):
+    """AISHELL-1 at three speeds: utterances of 4.5 s and 13 of 4233 characters."""
+    from espnet2.samplers.num_elements_batch_sampler import NumElementsBatchSampler
+
+    conf, shapes = (
+        yaml.safe_load(CONFIGS[f"conf/train_asr_{name}.yaml"].read_text()),
+        {},
+    )
+    for part, shape in ("speech", "72000"), ("text", "13,4233"):
+        shapes[part] = tmp_path / part
+        shapes[part].write_text("".join(f"{i} {shape}\n" for i in range(36_000)))
+    batches = NumElementsBatchSampler(
+        conf["batch_bins"], list(map(str, shapes.values()))
+    )
+    assert 4.5 * len(batches.batch_list[0]) == pytest.approx(600, rel=0.1)
+    steps = 10 * len(batches) * conf["max_epoch"]
+    last = conf["scheduler_conf"]["warmup_steps_list"][-1]
+    assert steps == pytest.approx(last, rel=0.05)
+
+
+def test_cif_without_token_history_says_what_was_measured():
+    """Training time and WER of dev and test, as in the table of results."""
+    head = CONFIGS["conf/frozen/train_asr_cif_parallel.yaml"].read_text()
+    results = ROOT / "egs2/mini_librispeech/asr_kd1/results/cif/compare.md"
+    lines = results.read_text().splitlines()
+    dev, test = [s.split("|") for s in lines if s.startswith("|cif_parallel|")]
+    assert f"# Expected: WER dev/test {dev[3]}/{test[3]} %" in head
+    assert f"# Time: {dev[10].replace('min', 'minutes')} for 8 epochs" in head

@@ -11,7 +11,7 @@ from typing import List, NamedTuple, Optional, Tuple
 import torch
 from torch.nn.functional import embedding_bag
 
-from espnet_lmkd.errors import InputError
+from espnet_lmkd.alignment.cif_inputs import check_shapes, find_wrong, read_lengths
 
 PART = 256  # frames that are added up at once
 
@@ -61,13 +61,17 @@ def integrate_and_fire(
 
     Returns:
         `CifOutput`; the gradient of its vectors reaches hidden and alpha. On CUDA the
-        host waits for the device to learn lengths and U, not if both are given and lie
-        on the CPU.
+        host waits for the device once, to learn lengths and U, by which the outputs are
+        laid out; not at all if both are given and lie on the CPU.
+
+        A weight that is negative or not finite makes all vectors of its utterance nan
+        on CUDA, where the host does not wait to see it: a trainer that looks at the
+        gradients skips the step. A frame of hidden that is not finite makes its tokens
+        so, and the next one, too, if one ends where the frame does (0 times nan).
 
     Raises:
         InputError: shapes, lengths or the threshold do not fit, tokens are wanted of no
-            frames, a weight is negative or not finite (the latter is an assertion of
-            the device on CUDA, where the host does not wait to see it).
+            frames, on the CPU a weight is negative or not finite.
 
     Example:
         >>> hidden = torch.tensor([[[1.0], [2.0], [4.0]]])
@@ -78,35 +82,35 @@ def integrate_and_fire(
         >>> integrate_and_fire(hidden, alpha, target_lengths=torch.tensor([1])).vectors
         tensor([[[2.2500]]])
     """
-    _check_shapes(hidden, alpha, lengths, target_lengths, tail_threshold)
-    longest = alpha.shape[1]
-    frames = [longest] * len(alpha) if lengths is None else lengths.tolist()
-    if not all(0 <= number <= longest for number in frames):
-        raise InputError(f"lengths must be 0..{longest}, not {frames}")
-    mask = torch.arange(longest, device=alpha.device) < _column(frames, alpha.device)
+    check_shapes(hidden, alpha, lengths, target_lengths, tail_threshold)
+    longest, device = alpha.shape[1], alpha.device
+    if lengths is None:
+        lengths = torch.full(alpha.shape[:1], longest)
+    on_device = lengths.to(device, non_blocking=True).unsqueeze(1)
+    mask = torch.arange(longest, device=device) < on_device
     weights = torch.where(mask, alpha.double(), 0.0)
-    _check_weights(weights.detach())
+    wrong = find_wrong(weights.detach())
+    if wrong is not None:  # kept from the places, which they would lead out of bounds
+        weights = weights.masked_fill(wrong, 0.0)
     cuts = weights.cumsum(1)
     totals = cuts[:, -1:]
-    if target_lengths is None:
-        tokens = [
-            int(total // 1 + (total % 1 >= tail_threshold))
-            for total in totals.flatten().tolist()
-        ]
-    else:
-        tokens = target_lengths.tolist()
-        if any(u < 0 or (u and not t) for t, u in zip(frames, tokens)):
-            raise InputError(
-                "target_lengths must not be negative, and 0 where there are no frames, "
-                f"not {tokens} for {frames} frames"
-            )
+    numbers = target_lengths
+    if numbers is None:
+        reached = totals.detach().squeeze(1)
+        numbers = (reached.floor() + (reached.frac() >= tail_threshold)).long()
+    frames, tokens = read_lengths(lengths, numbers, longest)
+    if target_lengths is not None:
         cuts = torch.where(totals == 0, mask, weights).cumsum(1)
         # An utterance without frames has no weight even then.
         cuts = cuts / cuts[:, -1:].clamp(min=torch.finfo(cuts.dtype).tiny)
-        cuts = cuts * _column(tokens, alpha.device)
+        cuts = cuts * _column(tokens, device)
     segments, boundaries = _cut(cuts.detach(), frames, tokens)
+    if wrong is not None:
+        of_wrong = wrong.flatten()[segments.frames // longest]
+        widths = segments.widths.masked_fill(of_wrong, torch.nan)
+        segments = segments._replace(widths=widths)
     vectors = _WeightedSum.apply(hidden, cuts, segments)
-    return CifOutput(vectors, _column(tokens, alpha.device).squeeze(1), boundaries)
+    return CifOutput(vectors, _column(tokens, device).squeeze(1), boundaries)
 
 
 class _Segments(NamedTuple):
@@ -260,37 +264,3 @@ def _rows(states: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 def _column(numbers: List[int], device: torch.device) -> torch.Tensor:
     """(B, 1) on the device, without a wait for it."""
     return torch.tensor(numbers).unsqueeze(1).to(device, non_blocking=True)
-
-
-def _check_shapes(hidden, alpha, lengths, target_lengths, tail_threshold):
-    """Raise an `InputError` unless shapes and the threshold fit."""
-    if hidden.dim() != 3 or 0 in hidden.shape:
-        raise InputError(
-            f"hidden must be (B, T, D), each from 1, not {tuple(hidden.shape)}"
-        )
-    batch, frames, _ = hidden.shape
-    for name, given, shape in (
-        ("alpha", alpha, (batch, frames)),
-        ("lengths", lengths, (batch,)),
-        ("target_lengths", target_lengths, (batch,)),
-    ):
-        if given is not None and given.shape != shape:
-            raise InputError(f"{name} must be {shape}, not {tuple(given.shape)}")
-    if not tail_threshold > 0:
-        raise InputError(f"tail_threshold must be above 0, not {tail_threshold}")
-
-
-def _check_weights(weights):
-    """Raise an `InputError` unless all are right; on CUDA assert it without a wait."""
-    low, high = weights.aminmax()  # a nan makes both nan
-    right = (low >= 0) & (high < torch.inf)
-    wanted = "alpha must be finite and not negative"
-    if right.device.type != "cpu":
-        torch._assert_async(right, wanted)
-    elif not right:
-        wrong = ~((weights >= 0) & weights.isfinite())
-        utterance, frame = wrong.nonzero()[0].tolist()
-        value = weights[utterance, frame].item()
-        raise InputError(
-            f"{wanted}, not {value} at frame {frame} of utterance {utterance}"
-        )

@@ -17,8 +17,6 @@ from espnet_lmkd.asr.compat import (
 )
 from espnet_lmkd.padded import Padded
 
-NEVER = -1e10  # a log-probability that any hypothesis beats, and no nan when weighted
-
 
 class Fired(NamedTuple):
     """What an integrator found.
@@ -251,7 +249,8 @@ class CIFDecoder(AbsDecoder, BatchScorerInterface):
         position = ys.shape[1] - 1
         left = torch.tensor([position < len(state.vectors) for state in states])
         rows = left.nonzero()[:, 0].tolist()
-        scores = xs.new_full((len(ys), self.output_layer.out_features), NEVER)
+        shape = len(ys), self.output_layer.out_features
+        scores = xs.new_full(shape, never(xs.dtype))
         scores[:, self.eos] = 0.0
         if not rows:
             return scores, states
@@ -286,6 +285,11 @@ class CIFDecoder(AbsDecoder, BatchScorerInterface):
             DecoderState(row[:length], caches)
             for row, length in zip(data, vectors.lengths.tolist())
         ]
+
+
+def never(dtype: torch.dtype) -> float:
+    """Return a log-probability that any hypothesis beats, and no nan when weighted."""
+    return max(-1e10, torch.finfo(dtype).min / 2)  # float16: room for other scores
 
 
 def _causal(states: torch.Tensor) -> torch.Tensor:

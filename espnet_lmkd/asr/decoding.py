@@ -128,7 +128,7 @@ class Recogniser:
 
     def nbest(self, speech) -> List[Hypothesis]:
         """Return the best hypotheses, at most `options.nbest`; see `__call__`."""
-        self._check_length(speech)
+        self.check_length(speech)
         if self.options.search == "ctc_greedy":
             speech = torch.as_tensor(speech, device=self.device)
             return [self._hypothesis(*ctc_greedy(self.model, speech))]
@@ -160,7 +160,7 @@ class Recogniser:
         for index, speech in enumerate(speeches):
             try:
                 if self.options.search == "speech_prompt":
-                    self._check_length(speech)
+                    self.check_length(speech)
                     encoded[index] = self._encode(speech).data[0]
                 else:
                     results[index] = self.nbest(speech)
@@ -184,7 +184,8 @@ class Recogniser:
     def _encode(self, speech) -> Padded:
         return encode_one(self.model, torch.as_tensor(speech, device=self.device))
 
-    def _check_length(self, speech) -> None:
+    def check_length(self, speech) -> None:
+        """Raise `TooShortUttError` for samples too few to transform at all."""
         shortest = int(SHORTEST * self.sample_rate)
         if speech.ndim == 1 and len(speech) < shortest:
             raise TooShortUttError("too short to decode", len(speech), shortest)
@@ -214,7 +215,6 @@ def decode_set(
 
     `nbest` has all hypotheses of each utterance, if more than one was asked for, and
     `limits` names the utterances of `speech_prompt` that did not end by themselves.
-
     A set that was decoded with the same files and options is left as it is. An
     utterance too short for the encoder gets an empty hypothesis and is named in a
     warning.

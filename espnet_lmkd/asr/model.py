@@ -102,7 +102,7 @@ class LMKDASRModel(ESPnetASRModel):
             if self.training or not missing.intersection(entry.distiller.targets)
         ]
         if not entries:
-            return super().forward(speech, speech_lengths, text, text_lengths, **kwargs)
+            return self._recognise(speech, speech_lengths, text, text_lengths, **kwargs)
         utt_ids = kwargs.get("utt_id", [str(i) for i in range(len(text))])
         teacher = {
             name: Padded(kwargs[name], kwargs[f"{name}_lengths"])
@@ -121,7 +121,7 @@ class LMKDASRModel(ESPnetASRModel):
                 f"<store>/{min(missing)}.scp,{min(missing)},lmkd_target"
             )
         with Taps(self, self.tap_names) as taps:
-            loss, stats, batch_size = super().forward(
+            loss, stats, batch_size = self._recognise(
                 speech, speech_lengths, text, text_lengths, **kwargs
             )
             student = taps.collect(Padded(text, text_lengths).trimmed())
@@ -143,6 +143,13 @@ class LMKDASRModel(ESPnetASRModel):
         loss, stats, batch_size = force_gatherable(
             (loss, stats, batch_size), loss.device
         )
+        return loss, stats, batch_size
+
+    def _recognise(self, *batch, **kwargs):
+        """Return ESPnet's loss, stats and batch size, and what `loss_att` hides."""
+        loss, stats, batch_size = super().forward(*batch, **kwargs)
+        if isinstance(self.decoder, CIFDecoder):  # so on all ranks
+            stats["loss_quantity"] = self.decoder.quantity_losses.detach().mean()[None]
         return loss, stats, batch_size
 
     def _calc_att_loss(self, *args):

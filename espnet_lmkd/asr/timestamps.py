@@ -1,4 +1,4 @@
-"""When each token and word of an utterance is said."""
+"""When each token of an utterance is said."""
 
 from typing import List, NamedTuple, Sequence
 
@@ -6,18 +6,12 @@ import torch
 
 from espnet_lmkd.alignment.ctc import ctc_align
 from espnet_lmkd.asr.cif_decoder import CIFDecoder
+from espnet_lmkd.asr.compat import TooShortUttError
 from espnet_lmkd.asr.encoding import encode_one
+from espnet_lmkd.asr.words import Timed
 from espnet_lmkd.errors import InputError
 
 METHODS = ("cif", "ctc")
-
-
-class Timed(NamedTuple):
-    """A token or a word and its time in seconds."""
-
-    text: str
-    start: float
-    end: float
 
 
 class Alignment(NamedTuple):
@@ -50,8 +44,8 @@ def align_tokens(
         method: `cif` or `ctc`.
 
     Raises:
-        InputError: the model has no such decoder or CTC layer, or the utterance is too
-            short for its text.
+        InputError: the model has no such decoder or CTC layer.
+        TooShortUttError: the utterance is too short for the encoder or for its text.
     """
     if method == "cif" and not isinstance(model.decoder, CIFDecoder):
         raise InputError(f"--method cif needs a CIF student; choose one of {METHODS}")
@@ -71,8 +65,10 @@ def align_tokens(
         log_probs, frames, text, torch.tensor([len(token_ids)]), model.blank_id
     )
     if not aligned.all():
-        raise InputError(
-            f"{int(frames)} frames are too few for {len(token_ids)} tokens"
+        raise TooShortUttError(
+            f"{int(frames)} frames are too few for {len(token_ids)} tokens",
+            int(frames),
+            len(token_ids),
         )
     emits = positions[0] == torch.arange(len(token_ids), device=text.device)[:, None]
     index = torch.arange(emits.shape[1], device=text.device)
@@ -102,28 +98,3 @@ def in_seconds(
         Timed(token, round(start * frame, 3), round(end * frame, 3))
         for token, (start, end) in zip(tokens, alignment.times.tolist())
     ]
-
-
-def join_words(tokens: Sequence[Timed]) -> List[Timed]:
-    """Join sentence pieces, or characters between `<space>`, to words.
-
-    Characters without any space, as of Chinese, are words by themselves.
-
-    Example:
-        >>> join_words([Timed("▁a", 0, 1), Timed("b", 1, 2), Timed("▁c", 3, 4)])
-        [Timed(text='ab', start=0, end=2), Timed(text='c', start=3, end=4)]
-    """
-    texts = [token.text for token in tokens]
-    if not any(text.startswith("▁") or text == "<space>" for text in texts):
-        return list(tokens)
-    words, begins = [], True
-    for token in tokens:
-        begins = begins or token.text.startswith("▁")
-        text = token.text.removeprefix("▁").replace("<space>", "")
-        if text and begins:
-            words.append(token._replace(text=text))
-        elif text:
-            words[-1] = Timed(words[-1].text + text, words[-1].start, token.end)
-        # A piece may be the mark of a word's beginning alone.
-        begins = token.text in ("▁", "<space>")
-    return words

@@ -1,9 +1,12 @@
 """Write when each word is said: a CTM file, and pictures."""
 
 import argparse
+import logging
 from pathlib import Path
 
 from espnet_lmkd.errors import InputError, exits_cleanly
+
+logger = logging.getLogger(__name__)
 
 
 def get_parser():
@@ -26,6 +29,8 @@ def get_parser():
 def main(cmd=None):
     """Write <out>/ctm, a line "utterance 1 start duration word" each.
 
+    Utterances too short for the encoder or for their text are named in a warning.
+
     Example:
         % python3 -m espnet_lmkd.bin.timestamps \\
             --asr_train_config exp/asr_a/config.yaml \\
@@ -36,59 +41,93 @@ def main(cmd=None):
     import torch
     from tqdm import tqdm
 
+    from espnet_lmkd.asr.compat import TooShortUttError
     from espnet_lmkd.asr.decoding import Recogniser, SearchOptions
     from espnet_lmkd.asr.inputs import read_input, read_inputs
-    from espnet_lmkd.asr.timestamps import align_tokens, in_seconds, join_words
+    from espnet_lmkd.asr.timestamps import align_tokens, in_seconds
+    from espnet_lmkd.asr.words import WordJoiner
     from espnet_lmkd.data.directory import read_table, write_lines
-    from espnet_lmkd.scoring.counts import read_hypotheses
     from espnet_lmkd.scoring.firing import draw_firing
 
+    inputs, out = read_inputs(args.data_dir), Path(args.out)
+    said = read_said(args.data_dir, args.decode_dir, inputs.files)
     device = "cuda" if args.ngpu else "cpu"
     recogniser = Recogniser(
         args.asr_train_config, args.asr_model_file, SearchOptions("beam"), device=device
     )
     converter = recogniser.speech2text.converter
     tokenizer = recogniser.speech2text.tokenizer
-    inputs, out = read_inputs(args.data_dir), Path(args.out)
-    if args.decode_dir:
-        table = read_hypotheses(Path(args.decode_dir, "token_int"))
-        ids_of = {u: [int(i) for i in ids.split()] for u, ids in table.items()}
-    else:
-        texts = read_table(Path(args.data_dir, "text"))
-        ids_of = {
-            u: converter.tokens2ids(tokenizer.text2tokens(t)) for u, t in texts.items()
-        }
     wav_scp = Path(args.data_dir, "wav.scp")
     audio = read_table(wav_scp) if wav_scp.is_file() else {}
-    lines = []
-    for number, (utterance, path) in enumerate(
-        tqdm(inputs.files.items(), desc=str(out), unit="utt")
-    ):
+    join, lines = WordJoiner(recogniser.model.token_list), []
+    too_short, pictures = [], 0
+    for utterance, path in tqdm(inputs.files.items(), desc=str(out), unit="utt"):
         speech = read_input(path, recogniser.sample_rate)
         seconds = inputs.seconds.get(utterance, len(speech) / recogniser.sample_rate)
-        ids = ids_of[utterance]
+        if args.decode_dir:
+            ids = [int(number) for number in said[utterance].split()]
+            tokens = converter.ids2tokens(ids)
+        else:  # tokens as the text spells them, not <unk>
+            tokens = tokenizer.text2tokens(said[utterance])
+            ids = converter.tokens2ids(tokens)
         if not ids:
             continue
         data = torch.as_tensor(speech, device=device)
         try:
+            recogniser.check_length(speech)
             alignment = align_tokens(recogniser.model, data, ids, args.method)
-        except InputError as error:
-            raise InputError(f"utterance {utterance!r}: {error}") from error
-        timed = in_seconds(alignment, converter.ids2tokens(ids), seconds)
+        except TooShortUttError:
+            too_short.append(utterance)
+            continue
+        timed = in_seconds(alignment, tokens, seconds)
         if args.unit == "word":
-            timed = join_words(timed)
+            timed = join(timed)
         lines += [
             f"{utterance} 1 {item.start:.3f} {item.end - item.start:.3f} {item.text}"
             for item in timed
         ]
-        if number < args.num_pictures:
+        if pictures < args.num_pictures:
+            pictures += 1
             if utterance in audio:  # features tell the eye nothing
                 speech = read_input(audio[utterance], recogniser.sample_rate)
             draw_firing(
                 out / f"{utterance}.png", speech, seconds, alignment.weights, timed
             )
+    if too_short:
+        logger.warning(
+            f"{args.data_dir}: {len(too_short)} utterances are too short for the "
+            f"encoder or for their text and have no line: {too_short}"
+        )
     write_lines(out / "ctm", lines)
     print(f"{out / 'ctm'}: {len(lines)} {args.unit}s")
+
+
+def read_said(data_dir, decode_dir, utterances):
+    """Return utterance -> its text, or the ids of its hypothesis if decoded.
+
+    Args:
+        data_dir: with `text`.
+        decode_dir: with `token_int`, or None.
+        utterances: that must have one.
+
+    Raises:
+        InputError: an utterance has none.
+    """
+    from espnet_lmkd.data.directory import read_table
+    from espnet_lmkd.scoring.counts import read_hypotheses
+
+    if decode_dir:
+        path, remedy = Path(decode_dir, "token_int"), "decode the whole set (stage 12)"
+        said = read_hypotheses(path)
+    else:
+        path, remedy = Path(data_dir, "text"), "complete it or give --decode_dir"
+        said = read_table(path)
+    if lacking := sorted(set(utterances) - set(said)):
+        raise InputError(
+            f"{path}: no line of utterance {lacking[0]!r} ({len(lacking)} such); "
+            f"{remedy}"
+        )
+    return said
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from espnet_lmkd.asr.cif_decoder import NEVER, CIFDecoder
+from espnet_lmkd.asr.cif_decoder import CIFDecoder, never
 from espnet_lmkd.padded import Padded
 
 V, D, EOS = 7, 8, 6
@@ -73,7 +73,19 @@ def test_scores_step_by_step_are_those_of_the_whole_sentence(decoder, frames):
         torch.testing.assert_close(scores, whole[n - 1])
     beyond = torch.cat([tokens[0], torch.tensor([2])])
     scores, state = decoder.score(beyond, state, frames[0])
-    assert scores[EOS] == 0 and (scores[:EOS] == NEVER).all()
+    assert scores[EOS] == 0 and (scores[:EOS] == never(torch.float32)).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.half, torch.bfloat16])
+def test_half_precision_scores(decoder, frames, dtype):
+    wide = decoder.score(TOKENS[0, :1], None, frames[0])[0]
+    half, frames = decoder.to(dtype), frames[0].to(dtype)
+    scores, state = half.score(TOKENS[0, :1], None, frames)
+    assert scores.dtype == dtype
+    torch.testing.assert_close(scores.float(), wide, rtol=0.05, atol=0.05)
+    beyond = torch.full((1 + len(state.vectors),), EOS)
+    scores, _ = half.score(beyond, state, frames)  # no vector is left
+    assert scores[EOS] == 0 and scores.isfinite().all() and scores[:EOS].max() < -1e4
 
 
 def test_hypotheses_of_padded_utterances_are_scored_together(decoder, frames):

@@ -107,6 +107,21 @@ def test_loss_is_the_papers_sum_by_its_own_normaliser(model, cif_batch):
     assert {"loss_acoustic_contrastive", "loss_lm_embedding", "acc"} <= set(stats)
 
 
+@pytest.mark.parametrize("distillers", [DISTILLERS, []])
+def test_quantity_loss_is_logged(build_model, cif_batch, distillers):
+    conf = dict(ctc_weight=1 / 3, distillers=distillers)
+    model = build_model(decoder="lmkd_cif", **conf).eval()
+    _, stats, _ = model(**cif_batch)
+    frames = Padded(*model.encode(cif_batch["speech"], cif_batch["speech_lengths"]))
+    weights = model.decoder.integrator(frames).weights
+    wanted = (weights.sum(1) - cif_batch["text_lengths"] - 1).abs().mean()
+    torch.testing.assert_close(stats["loss_quantity"], wanted.detach()[None])
+    model.decoder.quantity_weight = 0.0
+    without = model(**cif_batch)[1]
+    torch.testing.assert_close(stats["loss_att"] - without["loss_att"], wanted[None])
+    assert without["loss_quantity"] == stats["loss_quantity"]
+
+
 def test_every_part_learns(model, cif_batch):
     model.zero_grad()
     model(**cif_batch)[0].backward()

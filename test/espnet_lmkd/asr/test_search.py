@@ -198,26 +198,60 @@ def test_a_tuned_weight_is_that_of_a_fresh_search(world):
     assert tuned(speech) == fresh(speech)
 
 
-def test_all_tokens_of_a_cif_recogniser_at_once(world):
-    make_student(world, "cif", decoder="lmkd_cif", distillers=[])
-    with pytest.raises(InputError, match="autoregressive: false"):
-        recogniser(world, "cif", search="cif_parallel")
-    config = world / "cif" / "config.yaml"
-    conf = yaml.safe_load(config.read_text())
-    conf["decoder_conf"]["autoregressive"] = False
+def make_cif(world, autoregressive):
+    """Write a CIF student and return its name."""
     from espnet_lmkd.asr.task import ASRKDTask
 
-    model, _ = ASRKDTask.build_model_from_file(_written(config, conf))
-    torch.save(model.state_dict(), world / "cif" / "valid.cer_ctc.ave.pth")
-    speech = speech_of(world)
-    at_once = recogniser(world, "cif", search="cif_parallel")(speech)
+    name = f"cif-{autoregressive}"
+    if (world / name).exists():
+        return name
+    exp = make_student(world, name, decoder="lmkd_cif", distillers=[])
+    conf = yaml.safe_load((exp / "config.yaml").read_text())
+    # The second layer reads what the first has made of the tokens before.
+    conf["decoder_conf"].update(autoregressive=autoregressive, num_blocks=2)
+    (exp / "config.yaml").write_text(yaml.safe_dump(conf))
+    torch.manual_seed(0)
+    model, _ = ASRKDTask.build_model_from_file(exp / "config.yaml")
+    with torch.no_grad():  # else the tokens before hardly change a score
+        model.decoder.output_layer.weight.mul_(15)
+        if autoregressive:
+            model.decoder.embed.weight.mul_(5)
+    torch.save(model.state_dict(), exp / "valid.cer_ctc.ave.pth")
+    return name
+
+
+@pytest.mark.parametrize("autoregressive", [True, False])
+@pytest.mark.parametrize("ctc_weight, lm_weight", [(0.0, 0.0), (0.3, 0.5)])
+def test_cif_hypotheses_together_and_one_by_one(
+    world, autoregressive, ctc_weight, lm_weight
+):
+    found = recogniser(
+        world,
+        make_cif(world, autoregressive),
+        search="beam",
+        beam_size=5,
+        ctc_weight=ctc_weight,
+        lm_weight=lm_weight,
+        nbest=5,
+    )
+    together = found.nbest(speech_of(world))
+    search = found.speech2text.beam_search
+    search.__class__ = type(search).__base__  # ESPnet makes it batched in this way
+    one_by_one = found.nbest(speech_of(world))
+    assert type(search).__name__ == "BeamSearch" and len(together) == 5
+    assert [hyp.token_ids for hyp in together] == [hyp.token_ids for hyp in one_by_one]
+    for hyp, alone in zip(together, one_by_one):
+        assert hyp.score == pytest.approx(alone.score, abs=1e-4)
+    assert any(hyp.tokens for hyp in together)
+
+
+def test_all_tokens_of_a_cif_recogniser_at_once(world):
+    with pytest.raises(InputError, match="autoregressive: false"):
+        recogniser(world, make_cif(world, True), search="cif_parallel")
+    name, speech = make_cif(world, False), speech_of(world)
+    at_once = recogniser(world, name, search="cif_parallel")(speech)
     searched = recogniser(
-        world, "cif", search="beam", beam_size=1, ctc_weight=0.0, maxlenratio=1.0
+        world, name, search="beam", beam_size=1, ctc_weight=0.0, maxlenratio=1.0
     )(speech)
     assert at_once.token_ids == searched.token_ids
     assert at_once.score == pytest.approx(searched.score, rel=1e-4)
-
-
-def _written(config, conf):
-    config.write_text(yaml.safe_dump(conf))
-    return config
