@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The recipe's stages on one part of AISHELL-1 and a CPU: 0.1 M parameters, a teacher of characters trained on the transcripts. It shows
+# The recipe's stages on one part of AISHELL-1 and a CPU: 0.2 M parameters, a teacher of characters trained on the transcripts. It shows
 # that all works, not what the method is worth.
 #   AISHELL=<folder> ./run_sample.sh
 set -euo pipefail

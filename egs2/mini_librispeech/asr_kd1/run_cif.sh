@@ -17,7 +17,8 @@ common=(
     --seeds "1 2 3"
 )
 
-./asr_kd.sh "${common[@]}" "$@" --skip_eval true --asr_suffix "" --control_config "" --targets "" --asr_configs conf/frozen/train_asr_ctc.yaml --asr_args "${schedule}"
+./asr_kd.sh "${common[@]}" "$@" --skip_eval true --asr_suffix "" --control_config "" --targets "" --asr_configs conf/frozen/train_asr_ctc.yaml --asr_args "${schedule} ${ctc_rate}"
+[ "${percent}" != 30 ] || schedule="--max_epoch 10 --scheduler_conf warmup_steps_list=[0,150,700]"  # the encoder is trained
 ./asr_kd.sh "${common[@]}" --stage 6 \
     --targets teacher_hidden \
     --hidden_teacher sentence-transformers/all-MiniLM-L6-v2 \

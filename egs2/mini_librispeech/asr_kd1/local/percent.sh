@@ -1,9 +1,11 @@
 # shellcheck shell=bash disable=SC2034
-# Source it: the part of the transcripts that PERCENT names (parts), its vocabulary, and the schedule of as many steps.
-percent=${PERCENT:-}
+# Source it: the part of the transcripts that PERCENT names (parts), its vocabulary, the schedule of as many steps, and where
+# the configurations' own was not the best on dev (README.md), the learning rate of CTC students.
+percent=${PERCENT:-} ctc_rate=""
 case ${percent} in  # fewer transcripts: a smaller vocabulary and more epochs of fewer steps
     "") nbpe=1000 schedule="" ;;
-    30) nbpe=500 schedule="--max_epoch 14 --scheduler_conf warmup_steps_list=[0,150,1000]" ;;
+    30) nbpe=500 schedule="--max_epoch 14 --scheduler_conf warmup_steps_list=[0,150,1000]"
+        ctc_rate="--optim_conf lr=0.012 --scheduler_conf warmup_lr_list=[0.0,0.012,0.00004]" ;;
     21) nbpe=500 schedule="--max_epoch 20 --scheduler_conf warmup_steps_list=[0,150,1000]" ;;
     10) nbpe=300 schedule="--max_epoch 30 --scheduler_conf warmup_steps_list=[0,120,720]" ;;
     *) echo "$0: PERCENT=${percent}: choose 10, 21, 30 or leave it empty" >&2; exit 2 ;;
