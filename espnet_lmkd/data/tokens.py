@@ -41,14 +41,14 @@ def train_sentencepiece(sentences, vocab_size):
         if too_large:
             largest = too_large.group(1)
             raise InputError(
-                f"--vocab_size {vocab_size}: the text supports at most {largest};"
-                f" use --vocab_size {largest} or less"
+                f"vocab_size {vocab_size}: the text supports at most {largest};"
+                f" use vocab_size {largest} or less"
             ) from error
         if too_small:
             smallest = too_small.group(1)
             raise InputError(
-                f"--vocab_size {vocab_size}: the text has {smallest} characters and"
-                f" special symbols; use --vocab_size {smallest} or more"
+                f"vocab_size {vocab_size}: the text has {smallest} characters and"
+                f" special symbols; use vocab_size {smallest} or more"
             ) from error
         raise
     return model.getvalue()
