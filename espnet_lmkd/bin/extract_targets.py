@@ -26,6 +26,13 @@ def get_parser():
         "--data_dir", help="with text and wav.scp or feats.scp, such as dump/raw/train"
     )
     add(
+        "--teacher_inputs",
+        nargs="+",
+        default=(),
+        help="data directories with what a transducer hears of these utterances, where"
+        " it is not what the student hears, such as dump/whisper-base.en/train",
+    )
+    add(
         "--teacher",
         required=True,
         help="language model: folder or id on the Hugging Face hub; transducer:"
@@ -96,6 +103,11 @@ def main(cmd=None):
         raise InputError(
             f"--nj {args.nj} needs --job 1 .. {args.nj}, a process each, and then "
             "--merge; without --nj one process does everything"
+        )
+    if args.teacher_inputs and args.targets != "teacher_path_topk":
+        raise InputError(
+            f"--teacher_inputs: {args.targets} come from text; it is for"
+            " teacher_path_topk"
         )
     texts = read_table(args.text or Path(args.data_dir, "text"))
     token_list = read_token_list(args.token_list)
@@ -211,7 +223,9 @@ def _plan_path_topk(args, student, texts, **conf):
         COLLAPSED if args.collapsed else args.top_k,
         args.device,
     )
-    return plan_path_topk(teacher, student, args.data_dir, **conf)
+    return plan_path_topk(
+        teacher, student, args.data_dir, args.teacher_inputs, **conf
+    )
 
 
 if __name__ == "__main__":

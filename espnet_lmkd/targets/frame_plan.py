@@ -18,6 +18,7 @@ def make_frame_plan(
     dims,
     frames_per_second,
     unsuitable,
+    student_audio=None,
     drop_too_long=False,
     shard_size=1000,
 ) -> Plan:
@@ -27,13 +28,15 @@ def make_frame_plan(
 
     Args:
         texts: Text of each utterance: a reference, or a hypothesis.
-        audio: File of each: speech, or features.
+        audio: File of each that the teacher hears: speech, or features.
         seconds: Length of each.
         tokenizer: `StudentTokenizer`.
         header: The manifest's own entries.
         dims: Width of each array, by name.
         frames_per_second: Of the teacher; the number of rows is estimated from it.
         unsuitable: Reason for each utterance that the teacher does not take.
+        student_audio: File of each that the student hears; None: the same. The store
+            records its hash, by which a training finds out that it has changed.
         drop_too_long: Drop these instead of raising.
         shard_size: Number of utterances in a shard.
 
@@ -50,6 +53,9 @@ def make_frame_plan(
             f" ({reason}); give --drop_too_long to leave them without targets"
         )
     hashes = {utterance: audio_hash(path) for utterance, path in audio.items()}
+    student_hashes = hashes
+    if student_audio is not None:
+        student_hashes = {u: audio_hash(path) for u, path in student_audio.items()}
     units = []
     for utterance, text in texts.items():
         ids = tuple(tokenizer.ids(text))
@@ -69,7 +75,7 @@ def make_frame_plan(
         {utterance: utterance for utterance in texts},
         {
             "text_hash": {u: text_hash(text) for u, text in texts.items()},
-            "audio_hash": hashes,
+            "audio_hash": student_hashes,
         },
         tuple(units),
         dict(unsuitable),

@@ -12,7 +12,7 @@ from espnet_lmkd.teachers.batches import batches_of, default_batch_tokens
 from espnet_lmkd.teachers.pretrained import weights_sha256
 
 
-def plan_path_topk(teacher, student, data_dir, **conf):
+def plan_path_topk(teacher, student, data_dir, teacher_inputs=(), **conf):
     """Settle the extraction of the most probable classes along the teacher's paths.
 
     The longest utterance and the shortest ones are tried at once: they show the frame
@@ -21,7 +21,11 @@ def plan_path_topk(teacher, student, data_dir, **conf):
     Args:
         teacher: `TransducerTeacher` of the student's tokens.
         student: `StudentTokenizer`.
-        data_dir: With ``text`` and ``wav.scp``, or ``feats.scp`` of dumped features.
+        data_dir: What the student trains on: ``text`` and ``wav.scp``, or ``feats.scp``
+            of dumped features.
+        teacher_inputs: Data directories that hold what the teacher hears of these
+            utterances, where that is something else; a student of filterbanks can
+            learn from a teacher on the features of a frozen encoder.
         conf: ``drop_too_long`` and ``shard_size`` of `make_frame_plan`.
 
     Returns:
@@ -31,6 +35,9 @@ def plan_path_topk(teacher, student, data_dir, **conf):
         InputError: If an utterance does not suit the teacher.
     """
     texts, files, seconds = _read_directory(data_dir)
+    student_files = files
+    if teacher_inputs:
+        files, seconds = _inputs_of(texts, teacher_inputs)
 
     def read(utterance):
         return read_input(files[utterance], teacher.sample_rate)
@@ -75,7 +82,16 @@ def plan_path_topk(teacher, student, data_dir, **conf):
         "teacher_path_topk_log_probs": top_k,
     }
     plan = make_frame_plan(
-        texts, files, seconds, student, header, dims, rate, unsuitable, **conf
+        texts,
+        files,
+        seconds,
+        student,
+        header,
+        dims,
+        rate,
+        unsuitable,
+        student_files,
+        **conf,
     )
 
     def compute(sources):
@@ -103,3 +119,21 @@ def _read_directory(data_dir):
             with open_audio(utterance, path) as audio:
                 seconds[utterance] = audio.frames / audio.samplerate
     return texts, files, seconds
+
+
+def _inputs_of(texts, teacher_inputs):
+    """Return file and seconds of what the teacher hears of each of these utterances."""
+    files, seconds = {}, {}
+    for data_dir in teacher_inputs:
+        _, its_files, its_seconds = _read_directory(data_dir)
+        files.update(its_files)
+        seconds.update(its_seconds)
+    lacking = sorted(texts.keys() - files.keys())
+    if lacking:
+        directories = ", ".join(map(str, teacher_inputs))
+        raise InputError(
+            f"utterance {lacking[0]!r} is in none of {directories}"
+            f" ({len(lacking)} such); prepare its teacher's inputs (stage 3 with the"
+            " teacher's --speech_encoder)"
+        )
+    return {u: files[u] for u in texts}, {u: seconds[u] for u in texts}

@@ -32,6 +32,17 @@ def test_a_shard_is_another_one_with_other_audio(frame_plan_of, audio):
     assert frame_plan_of().shard_key(0) != before
 
 
+def test_the_audio_recorded_is_the_students(frame_plan_of, audio, tmp_path):
+    own = {}
+    for utterance in audio:
+        own[utterance] = tmp_path / f"{utterance}.student"
+        own[utterance].write_text(f"student's {utterance}")
+    plan = frame_plan_of(student_audio=own)
+    digest = hashlib.sha256(b"student's utt1").hexdigest()[:16]
+    assert plan.tables["audio_hash"]["utt1"] == digest
+    assert plan.units[0].source == frame_plan_of().units[0].source, "the teacher's"
+
+
 def test_what_the_teacher_does_not_take(frame_plan_of):
     unsuitable = {"utt3": "0.010 s, too short for the teacher"}
     with pytest.raises(InputError, match="1 utterances .* first 'utt3' .0.010 s"):

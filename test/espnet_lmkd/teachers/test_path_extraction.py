@@ -171,3 +171,33 @@ def test_bad_options(extract, data_dir, tmp_path, capsys):
     assert "give --data_dir, not --text" in line
     (data_dir / "utt1.npy").unlink()
     assert "utt1.npy does not exist; run stage 3" in refusal(capsys, extract)
+
+
+def test_the_student_hears_something_else(extract, data_dir, tmp_path):
+    """Targets are the teacher's own, hashes those of the student's audio."""
+    extract()
+    student_dir = write_speech(tmp_path / "raw", dict.fromkeys(TEXTS, 1600))
+    extract(
+        "--teacher_inputs", data_dir, data_dir, out="of_speech", data_dir=student_dir
+    )
+    for name in ("teacher_path", "teacher_path_topk_log_probs"):
+        path = f"{name}.scp"
+        own = TargetReader(tmp_path / "store" / path)
+        other = TargetReader(tmp_path / "of_speech" / path)
+        assert all((own[u] == other[u]).all() for u in TEXTS)
+    check(student_dir, tmp_path / "of_speech")
+    with pytest.raises(SystemExit):
+        check(data_dir, tmp_path / "of_speech")
+
+
+def test_what_the_teacher_cannot_hear(extract, data_dir, tmp_path, capsys):
+    student_dir = write_speech(tmp_path / "raw", dict.fromkeys(TEXTS, 1600))
+    for table in ("wav.scp", "feats.scp", "text", "utt2spk", "utt2dur"):
+        lines = (data_dir / table).read_text().splitlines()
+        write_lines(data_dir / table, lines[:-1])
+    with pytest.raises(SystemExit):
+        extract("--teacher_inputs", data_dir, data_dir=student_dir)
+    assert "utterance 'utt4' is in none of" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        extract("--teacher_inputs", data_dir, targets="teacher_hidden")
+    assert "it is for teacher_path_topk" in capsys.readouterr().err

@@ -8,6 +8,11 @@ if [ -n "${speech_teacher}" ] && [ -n "${unlabelled_sets}" ]; then  # learns fro
     full_train_set=${labelled_set}_${unlabelled_sets// /_}${target_tag}
     text_set=${full_train_set} train_text=${data_feats}/${full_train_set}/text
 fi
+teacher_feats=${data_feats}  # what the speech teacher hears: its training tells, it need not be what students hear
+if [ -f "$(dirname "${speech_teacher:-none}")/config.yaml" ]; then
+    heard=$(awk '/^train_data_path_and_name_and_type:/ {getline; print $NF; exit}' "$(dirname "${speech_teacher}")/config.yaml")
+    teacher_feats=${dumpdir}/$(basename "$(dirname "$(dirname "${heard}")")")
+fi
 teacher_of() {
     case $1 in
         teacher_path_topk) echo "${speech_teacher}" ;;
@@ -44,7 +49,7 @@ label_unlabelled_sets() {  # by the speech teacher: writes the data directory of
         # shellcheck disable=SC2086
         ${cuda_cmd} --gpu "${ngpu}" "${decoding}/${dset}.log" ${python} -m espnet_lmkd.bin.asr_inference \
             --config "${config}" --ngpu "${ngpu}" --asr_train_config "${exp}/config.yaml" \
-            --asr_model_file "${speech_teacher}" "${opts[@]}" --data_dirs "${data_feats}/${dset}" --output_dir "${decoding}" &
+            --asr_model_file "${speech_teacher}" "${opts[@]}" --data_dirs "${teacher_feats}/${dset}" --output_dir "${decoding}" &
         started
     done
     finish
@@ -68,7 +73,14 @@ label_unlabelled_sets() {  # by the speech teacher: writes the data directory of
 extract_target() {
     local store jobs=$((ngpu > 0 ? ngpu : nj)) input=(--text "${train_text}")
     store=$(store_of "$1")
-    [ "$1" != teacher_path_topk ] || input=(--data_dir "${data_feats}/${full_train_set}")
+    if [ "$1" = teacher_path_topk ]; then
+        input=(--data_dir "${data_feats}/${full_train_set}")
+        if [ "${teacher_feats}" != "${data_feats}" ]; then
+            # shellcheck disable=SC2206
+            local sets=("${labelled_set}" ${unlabelled_sets})
+            input+=(--teacher_inputs "${sets[@]/#/${teacher_feats}/}")
+        fi
+    fi
     # shellcheck disable=SC2206
     local extract=(${python} -m espnet_lmkd.bin.extract_targets "${input[@]}" --teacher "$(teacher_of "$1")"
         "${tokenizer_opts[@]}" --targets "$1" --top_k "${top_k}" --temperature "${temperature}" --out "${store}"

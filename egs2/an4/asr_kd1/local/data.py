@@ -5,7 +5,12 @@ from pathlib import Path
 
 from an4_layout import join, read_part
 
-from espnet_lmkd.data.corpus import hold_out_speakers, write_lm_text, write_sets
+from espnet_lmkd.data.corpus import (
+    choose_percent,
+    hold_out_speakers,
+    write_lm_text,
+    write_sets,
+)
 from espnet_lmkd.errors import exits_cleanly
 
 
@@ -14,13 +19,20 @@ def get_parser():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpus", required=True, help="AN4 folder with etc/ and wav/")
     parser.add_argument("--num_dev_speakers", type=int, default=8)
+    parser.add_argument(
+        "--train_percents",
+        nargs="*",
+        type=int,
+        default=[],
+        help="also write train_<percent>, and the other utterances as rest_<percent>",
+    )
     parser.add_argument("--out", default="data", help="folder to write")
     return parser
 
 
 @exits_cleanly
 def main(cmd=None):
-    """Write train, dev, test and local/lm_train.txt."""
+    """Write train, dev, test, local/lm_train.txt and parts of train."""
     args = get_parser().parse_args(cmd)
     corpus = Path(args.corpus)
     train, test = read_part(corpus, "train"), read_part(corpus, "test")
@@ -30,6 +42,9 @@ def main(cmd=None):
     sets = {"train": [], "dev": [], "test": list(test["text"])}
     for utterance, speaker in train["utt2spk"].items():
         sets["dev" if speaker in dev_speakers else "train"].append(utterance)
+    for percent in args.train_percents:
+        part = sets[f"train_{percent}"] = choose_percent(sets["train"], percent)
+        sets[f"rest_{percent}"] = sorted(set(sets["train"]) - set(part))
     tables = join(train, test)
     write_sets(args.out, tables, sets)
     # names and numbers repeat across speakers: what dev or test say leaves the text
