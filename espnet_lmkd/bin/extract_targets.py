@@ -223,9 +223,7 @@ def _plan_path_topk(args, student, texts, **conf):
         COLLAPSED if args.collapsed else args.top_k,
         args.device,
     )
-    return plan_path_topk(
-        teacher, student, args.data_dir, args.teacher_inputs, **conf
-    )
+    return plan_path_topk(teacher, student, args.data_dir, args.teacher_inputs, **conf)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 """Distances of all frames and labels from a language model's vectors of the labels."""
 
 import torch
-from torch.utils.checkpoint import checkpoint
 
 from espnet_lmkd.losses.regression import DISTANCES
 
-# Projected frames times labels, as numbers, that may lie in memory at a time.
+# Differences of frames and labels that may lie in memory at a time.
 AT_ONCE = 2**22
 
 
@@ -63,16 +62,45 @@ def _cos(frames, projection, labels, targets):
 
 
 def _l1(frames, projection, labels, targets):
-    # Chunks, since torch's backward pass on CUDA holds the differences of all pairs.
-    def compare(piece, wanted):
-        return torch.cdist(piece @ projection.T, wanted, p=1.0)
+    distances = _L1.apply(frames @ projection.T, targets - labels)
+    return distances / targets.shape[2]
 
-    step = max(1, AT_ONCE // max(1, labels.numel()))
-    pieces = [
-        checkpoint(compare, piece, targets - labels, use_reentrant=False)
-        for piece in frames.split(step, dim=1)
-    ]
-    return torch.cat(pieces, dim=1) / targets.shape[2]
+
+class _L1(torch.autograd.Function):
+    """Sum of absolute differences, a few frames at a time.
+
+    torch's own backward pass on CUDA holds the differences of all pairs, and to check
+    it in pieces would compute them a third time.
+    """
+
+    @staticmethod
+    def forward(ctx, frames, wanted):
+        ctx.save_for_backward(frames, wanted)
+        distances = [torch.cdist(p, wanted, p=1.0) for p in _pieces(frames, wanted)]
+        return torch.cat(distances, dim=1)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad):
+        frames, wanted = ctx.saved_tensors
+        of_frames, of_wanted = torch.empty_like(frames), torch.zeros_like(wanted)
+        backward = torch.ops.aten._cdist_backward
+        begin = 0
+        for piece in _pieces(frames, wanted):
+            part = slice(begin, begin + piece.shape[1])
+            own = grad[:, part].contiguous()  # for p = 1 the distances are not read
+            of_frames[:, part] = backward(own, piece, wanted, 1.0, own)
+            turned = own.mT.contiguous()
+            of_wanted += backward(turned, wanted, piece, 1.0, turned)
+            begin = part.stop
+        return of_frames, of_wanted
+
+
+def _pieces(frames, wanted):
+    """Yield contiguous pieces (B, t, E) of the frames."""
+    step = max(1, AT_ONCE // max(1, wanted.numel()))
+    for piece in frames.split(step, dim=1):
+        yield piece.contiguous()
 
 
 def _square(frames, projection, others):

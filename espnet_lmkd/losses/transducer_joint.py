@@ -13,6 +13,9 @@ from espnet_lmkd.losses.transducer import (
     reduce_batch,
 )
 
+# Logits of a whole batch that may be kept for the backward pass; of more, none is.
+KEPT = 2**25
+
 
 def rnnt_loss_from_joint(
     joint: torch.nn.Module,
@@ -82,9 +85,9 @@ def arc_scores_from_joint(
     """Scores of a lattice's arcs as of `arc_scores`, for `lattice_nll` and its like.
 
     The joint network runs on the valid nodes only, some frames of one utterance at a
-    time, and again in the backward pass. The recomputation is torch's own: it replays
-    autocast and dropout, and the graph hands each parameter its whole gradient at once,
-    as hooks (DDP's among them) expect.
+    time, and again in the backward pass unless the batch has few (KEPT). The
+    recomputation is torch's own: it replays autocast and dropout, and the graph hands
+    each parameter its whole gradient at once, as hooks (DDP's among them) expect.
 
     Args:
         joint: maps (1, t, 1, D) and (1, 1, u, E) to logits (1, t, u, V), each node by
@@ -122,6 +125,9 @@ def arc_scores_from_joint(
         logits = joint(states[None, :, None], predicted[None, None])
         return arc_scores(logits, labels[None], length, blank)
 
+    with torch.no_grad():  # of one node
+        size = joint(encoder_out[:1, :1, None], predictor_out[:1, None, :1]).shape[-1]
+    kept = size * int((logit_lengths * (target_lengths + 1)).sum()) <= KEPT
     at_once = 2**11 if encoder_out.device.type == "cpu" else 2**14
     rows = []
     for states, predicted, labels, logit_length, target_length in zip(
@@ -134,17 +140,14 @@ def arc_scores_from_joint(
         length = int(target_length)
         predicted = predicted[: length + 1]
         pieces = states[:logit_length].split(max(1, at_once // (length + 1)))
-        scored = [
-            checkpoint(
-                score,
-                piece,
-                predicted,
-                labels[:length],
-                target_length[None],
-                use_reentrant=False,
+        scored = []
+        for piece in pieces:
+            inputs = (piece, predicted, labels[:length], target_length[None])
+            scored.append(
+                score(*inputs)
+                if kept
+                else checkpoint(score, *inputs, use_reentrant=False)
             )
-            for piece in pieces
-        ]
         margin = (0, nodes - 1 - length, 0, frames - logit_length)
         rows.append([pad(torch.cat(s, dim=1), margin) for s in zip(*scored)])
     blank_scores, label_scores = (torch.cat(scores) for scores in zip(*rows))

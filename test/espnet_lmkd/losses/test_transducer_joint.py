@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from espnet_lmkd.errors import InputError
+from espnet_lmkd.losses import transducer_joint
 from espnet_lmkd.losses.transducer import rnnt_loss
 from espnet_lmkd.losses.transducer_joint import (
     arc_scores_from_joint,
@@ -17,6 +18,14 @@ DEVICES = [
     ),
 ]
 CLASSES = 6
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["recomputed", "kept"])
+def kept(request, monkeypatch):
+    """Whether the logits stay for the backward pass."""
+    if not request.param:
+        monkeypatch.setattr(transducer_joint, "KEPT", 0)
+    return request.param
 
 
 class Joint(torch.nn.Module):
@@ -92,7 +101,8 @@ def test_the_joint_sees_valid_nodes_only_and_few_at_once():
     joint = Joint()
     states, labels = make_batch()
     rnnt_loss_from_joint(joint, *states, *labels)
-    nodes = [logits[..., 0].numel() for logits in joint.given]
+    one, *nodes = [logits[..., 0].numel() for logits in joint.given]
+    assert one == 1, "how many classes there are"
     assert sum(nodes) == 600 * 8 + 41 * 1 + 1 * 10
     assert max(nodes) <= 2048 and len(nodes) == 5
 
@@ -113,11 +123,14 @@ def test_padding_is_never_read():
     assert all(score.isfinite().all() for score in scores)
 
 
-def test_dropout_is_the_same_in_the_backward_pass():
+def test_dropout_is_the_same_in_the_backward_pass(kept):
     joint = Joint(dropout=0.5)
     states, labels = make_batch()
     rnnt_loss_from_joint(joint, *states, *labels).backward()
-    forward, backward = joint.given[:5], joint.given[5:]
+    forward, backward = joint.given[1:6], joint.given[6:]
+    if kept:
+        assert not backward
+        return
     assert len(backward) == 5
     for logits in forward:
         assert any(torch.equal(logits, again) for again in backward)
@@ -156,7 +169,18 @@ def test_nothing_is_kept_without_gradients():
     states, labels = make_batch()
     with torch.no_grad():
         assert not rnnt_loss_from_joint(joint, *states, *labels).requires_grad
-    assert len(joint.given) == 5
+    assert len(joint.given) == 1 + 5
+
+
+def test_what_is_kept_is_bounded(monkeypatch):
+    """Valid nodes count, not those of the padding."""
+    states, labels = make_batch()
+    nodes = 600 * 8 + 41 * 1 + 1 * 10
+    for bound, runs in ((nodes * CLASSES, 5), (nodes * CLASSES - 1, 10)):
+        monkeypatch.setattr(transducer_joint, "KEPT", bound)
+        joint = Joint()
+        rnnt_loss_from_joint(joint, *states, *labels).backward()
+        assert len(joint.given) == 1 + runs
 
 
 def test_what_does_not_fit_is_named():
