@@ -53,6 +53,9 @@ class AbsDistiller(torch.nn.Module, ABC):
     Teacher targets: the names of `espnet_lmkd.targets.schema`; none where the student
     is its own teacher.
 
+    `default_weight` is that of an entry without one: what was found on dev of
+    mini_librispeech (its README), the method by itself.
+
     Args:
         student: sizes and special tokens of the student.
         conf: the entry's `conf` of `model_conf: {distillers: [...]}`.
@@ -60,6 +63,7 @@ class AbsDistiller(torch.nn.Module, ABC):
 
     taps: Sequence[str] = ()
     targets: Sequence[str] = ()
+    default_weight: float = 1.0
 
     @classmethod
     def store_conf(cls, manifest: Mapping[str, Any]) -> Dict[str, Any]:

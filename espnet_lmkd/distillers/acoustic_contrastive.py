@@ -45,6 +45,7 @@ class AcousticContrastiveDistiller(AbsHiddenDistiller):
     """
 
     taps = ("cif_vectors",)
+    default_weight = 0.067
 
     def __init__(
         self,

@@ -54,6 +54,7 @@ class AttentionAlignmentDistiller(AbsDistiller):
     """
 
     taps = ("text", "ctc_logits", "decoder_attention")
+    default_weight = 0.3
 
     def __init__(self, student: StudentSpec, radius: int = 2):
         super().__init__()

@@ -47,6 +47,7 @@ class CIFAlignmentDistiller(AbsDistiller):
     """
 
     taps = ("text", "ctc_logits", "cif_weights")
+    default_weight = 5.0
 
     def __init__(self, student: StudentSpec):
         super().__init__()

@@ -45,6 +45,7 @@ class CTCSoftLabelDistiller(AbsDistiller):
 
     taps = ("text", "ctc_logits")
     targets = ("teacher_topk_ids", "teacher_topk_log_probs")
+    default_weight = 0.3
 
     def __init__(self, student: StudentSpec):
         super().__init__()

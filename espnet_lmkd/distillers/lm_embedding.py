@@ -66,6 +66,8 @@ class LMEmbeddingDistiller(AbsHiddenDistiller):
         torch.Size([1])
     """
 
+    default_weight = 0.9
+
     def __init__(
         self,
         student: StudentSpec,

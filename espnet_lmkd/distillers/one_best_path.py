@@ -57,6 +57,7 @@ class OneBestPathDistiller(AbsDistiller):
 
     taps = ("encoder_out", "predictor_out", "joint_network")
     targets = ("teacher_path", "teacher_path_topk_ids", "teacher_path_topk_log_probs")
+    default_weight = 0.3
 
     def __init__(self, student: StudentSpec, delay: int = 0):
         super().__init__()

@@ -24,14 +24,16 @@ class WeightedDistiller(torch.nn.Module):
         type: file name in `espnet_lmkd/distillers` or dotted path of a class.
         name: name in the logs, `loss_<name>`; the type if not given.
         weight: factor on the loss, or a linear ramp {start, end, batches} over the
-            first training batches.
+            first training batches; the distiller's `default_weight` if not given.
         conf: the distiller's own options.
     """
 
-    def __init__(self, student: StudentSpec, type, name=None, weight=1.0, conf=None):
+    def __init__(self, student: StudentSpec, type, name=None, weight=None, conf=None):
         super().__init__()
         self.name = name or type.rpartition(".")[2]
         self.distiller = registry.build(type, student, conf or {})
+        if weight is None:
+            weight = self.distiller.default_weight
         if not isinstance(weight, dict):
             weight = {"start": weight, "end": weight, "batches": 0}
         if set(weight) != set(RAMP):
