@@ -17,14 +17,14 @@ common=(
     --seeds "1 2 3"
 )
 
-./asr_kd.sh "${common[@]}" "$@" --skip_eval true --asr_suffix "" --control_config "" --targets "" --asr_configs conf/frozen/train_asr_ctc.yaml --asr_args "${schedule} ${ctc_rate}"
+train_ctc_students "${common[@]}" "$@"
 [ "${percent}" != 30 ] || schedule="--max_epoch 10 --scheduler_conf warmup_steps_list=[0,150,700]"  # the encoder is trained
 ./asr_kd.sh "${common[@]}" --stage 6 \
     --targets teacher_hidden \
     --hidden_teacher sentence-transformers/all-MiniLM-L6-v2 \
     --extract_opts "--text_case lower --eos" \
     --target_tag _eos \
-    --init_model "exp/asr_ctc_$(basename "${encoder}")_en_bpe${nbpe}${percent:+_${percent}}_seedSEED/valid.cer_ctc.ave.pth" \
+    --init_model "$(ctc_init "${encoder}")" \
     --asr_configs "conf/frozen/train_asr_cif.yaml conf/frozen/train_asr_kd_cif_acd.yaml conf/frozen/train_asr_kd_cif_lrd.yaml conf/frozen/train_asr_kd_cif_hierarchical.yaml" \
     --control_config conf/frozen/train_asr_kd_cif_hierarchical.yaml \
     --asr_args "${schedule}" \

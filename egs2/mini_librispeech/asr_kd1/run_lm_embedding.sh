@@ -20,6 +20,6 @@ cd "$(dirname "$0")"
     --asr_configs "conf/frozen/train_asr_ctc.yaml conf/frozen/train_asr_kd_ctc_lm_embedding.yaml" \
     --control_config conf/frozen/train_asr_kd_ctc_lm_embedding.yaml \
     --seeds "1 2 3" \
-    --asr_args "${schedule} ${ctc_rate}" \
+    --asr_args "${ctc_schedule}" \
     --comparison "compare_lm_embedding${percent:+_${percent}}" \
     "$@"

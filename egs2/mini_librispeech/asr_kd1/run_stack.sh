@@ -15,10 +15,9 @@ case ${STUDENT:=ctc} in
     transducer)
         parts=(soft_label lm_embedding soft_label_lm_embedding)
         kind=rnnt
-        ctc=exp/asr_ctc_$(basename "${SPEECH_ENCODER:=openai/whisper-base.en}")_en_bpe${nbpe}${percent:+_${percent}}_seedSEED
-        ./run_lm_embedding.sh "$@" --skip_eval true --asr_suffix "" --targets "" --control_config "" --asr_configs conf/frozen/train_asr_ctc.yaml \
-            --asr_args "${schedule} ${ctc_rate}"
-        options=(--stage 5 --asr_args "${second_schedule}" --init_model "${ctc}/valid.cer_ctc.ave.pth" --inference_config conf/decode_transducer_greedy.yaml) ;;
+        train_ctc_students "$@"
+        options=(--stage 5 --asr_args "${rnnt_schedule}" --init_model "$(ctc_init "${SPEECH_ENCODER:=openai/whisper-base.en}")"
+            --inference_config conf/decode_transducer_greedy.yaml) ;;
     *) echo "$0: STUDENT=${STUDENT}: choose ctc or transducer" >&2; exit 2 ;;
 esac
 configs=("${parts[@]/#/conf/frozen/train_asr_kd_${kind}_}")
