@@ -57,9 +57,8 @@ def write_an4(folder, suffix):
 @pytest.mark.parametrize("suffix", ["sph", "opus"])
 def test_an4_layout(tmp_path, suffix):
     corpus = write_an4(tmp_path / "an4", suffix)
-    printed = succeed(
-        run_data_sh("an4", tmp_path / "r", "--num_dev_speakers", "4", AN4=corpus)
-    )
+    options = ("--num_dev_speakers", "4", "--train_percents", "20")
+    printed = succeed(run_data_sh("an4", tmp_path / "r", *options, AN4=corpus))
     data = tmp_path / "r" / "data"
     sets = {
         name: validate_in(tmp_path / "r", name) for name in ("train", "dev", "test")
@@ -69,6 +68,11 @@ def test_an4_layout(tmp_path, suffix):
     assert {speaker[0] for speaker in dev} == {"f", "m"} and len(dev) == 4
     assert not dev & speakers(data, "train")
     assert len(sets["train"]["text"]) + len(sets["dev"]["text"]) == len(TRAIN)
+    part, rest = (
+        validate_in(tmp_path / "r", name)["text"] for name in ("train_20", "rest_20")
+    )
+    assert len(part) == len(sets["train"]["text"]) * 20 // 100
+    assert part | rest == sets["train"]["text"] and not part.keys() & rest.keys()
     assert number_of_overlaps(data, "local/lm_train.txt", ("dev", "test")) == 0
     assert "held-out ones removed" in printed
 
