@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034
 # Source it: the part of the transcripts that PERCENT names (parts), its vocabulary, and schedules of as many steps for any part. Where
-# the configurations' own rate was not the best on dev (README.md), ctc_schedule has another one. Transducers begin with the
+# the configurations' own rate was not the best on dev (README.md), ctc_schedule and rnnt_schedule have another one. Transducers begin with the
 # encoder of a CTC student (train_ctc_students, ctc_init) and train half as long, in batches of half the size.
 percent=${PERCENT:-}
 case ${percent} in  # fewer transcripts: a smaller vocabulary and more epochs of fewer steps
@@ -14,7 +14,10 @@ case ${percent} in  # fewer transcripts: a smaller vocabulary and more epochs of
     *) echo "$0: PERCENT=${percent}: choose 10, 21, 30 or leave it empty" >&2; exit 2 ;;
 esac
 ctc_schedule=${schedule}
-[ "${percent}" != 30 ] || ctc_schedule+=" --optim_conf lr=0.012 --scheduler_conf warmup_lr_list=[0.0,0.012,0.00004]"
+if [ "${percent}" = 30 ]; then
+    ctc_schedule+=" --optim_conf lr=0.012 --scheduler_conf warmup_lr_list=[0.0,0.012,0.00004]"
+    rnnt_schedule+=" --optim_conf lr=0.006 --scheduler_conf warmup_lr_list=[0.0,0.006,0.00001]"
+fi
 parts=(
     --train_set "train${percent:+_${percent}}"
     --local_data_opts "${percent:+--train_percents 10 21 30}"
