@@ -41,6 +41,27 @@ def test_recogniser(name, token_list, tmp_path):
     dry_run(ASRKDTask, name, token_list, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        ("small/train_asr_ctc", "small/train_asr_rnnt"),
+        ("small/train_asr_ctc_streaming", "small/train_asr_rnnt_streaming"),
+        ("frozen/train_asr_ctc", "frozen/train_asr_rnnt"),
+        ("frozen/train_asr_ctc", "frozen/train_asr_cif"),
+    ],
+)
+def test_encoders_that_begin_as_another_ones(first, second, token_list):
+    from espnet_lmkd.asr.task import ASRKDTask
+
+    encoders = []
+    for name in (first, second):
+        args = ASRKDTask.get_parser().parse_args(
+            ["--config", str(CONFIGS[f"conf/{name}.yaml"]), "--token_list", token_list]
+        )
+        encoders.append(ASRKDTask.build_model(args).encoder)
+    encoders[1].load_state_dict(encoders[0].state_dict())
+
+
 @pytest.mark.parametrize("name", of_kind("train_lm"))
 def test_language_model(name, token_list, tmp_path):
     from espnet2.tasks.lm import LMTask

@@ -38,7 +38,8 @@ class LMKDASRModel(ESPnetASRModel):
 
     Without distillers it is `ESPnetASRModel`: same parameters, loss and gradients.
     In validation only those distillers run whose targets are given for it, or that
-    need none. A transducer's loss needs no memory for the logits of the whole lattice.
+    need none. A transducer's logits are held for small batches only, of larger ones a
+    few frames at a time.
 
     Args:
         distillers: entries {type, name, weight, conf}, see `WeightedDistiller`.
@@ -161,7 +162,7 @@ class LMKDASRModel(ESPnetASRModel):
         return loss, *stats
 
     def _calc_transducer_loss(self, encoder_out, encoder_out_lens, labels):
-        """Return what ESPnet returns, without the logits of the whole lattice."""
+        """Return what ESPnet returns, without the logits of a large lattice."""
         if hasattr(self, "transducer_multi_blank_durations"):  # another loss
             return super()._calc_transducer_loss(encoder_out, encoder_out_lens, labels)
         labels_in, target, frames, label_lengths = get_transducer_task_io(

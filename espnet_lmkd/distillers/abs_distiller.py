@@ -53,8 +53,8 @@ class AbsDistiller(torch.nn.Module, ABC):
     Teacher targets: the names of `espnet_lmkd.targets.schema`; none where the student
     is its own teacher.
 
-    `default_weight` is that of an entry without one: what was found on dev of
-    mini_librispeech (its README), the method by itself.
+    `default_weight` is that of an entry without one, and of the shipped configurations;
+    which were found by a search on dev says doc/stacking.md.
 
     Args:
         student: sizes and special tokens of the student.

@@ -69,12 +69,13 @@ def _l1(frames, projection, labels, targets):
 class _L1(torch.autograd.Function):
     """Sum of absolute differences, a few frames at a time.
 
-    torch's own backward pass on CUDA holds the differences of all pairs, and to check
-    it in pieces would compute them a third time.
+    torch's own backward pass on CUDA holds the differences of all pairs, and to
+    checkpoint it in pieces would compute them a third time.
     """
 
     @staticmethod
     def forward(ctx, frames, wanted):
+        wanted = wanted.contiguous()
         ctx.save_for_backward(frames, wanted)
         distances = [torch.cdist(p, wanted, p=1.0) for p in _pieces(frames, wanted)]
         return torch.cat(distances, dim=1)

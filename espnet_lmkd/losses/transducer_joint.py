@@ -1,4 +1,4 @@
-"""The transducer loss from states, without the logits of a whole lattice."""
+"""The transducer loss from states, without the logits of a large lattice."""
 
 from typing import Tuple
 
@@ -13,8 +13,9 @@ from espnet_lmkd.losses.transducer import (
     reduce_batch,
 )
 
-# Logits of a whole batch that may be kept for the backward pass; of more, none is.
-KEPT = 2**25
+# Logits of a whole batch that may be kept for the backward pass, 128 MB in float32, and
+# about as much for the layer below, which counts where classes are few.
+KEPT, HIDDEN = 2**25, 256
 
 
 def rnnt_loss_from_joint(
@@ -32,7 +33,7 @@ def rnnt_loss_from_joint(
     Graves, "Sequence Transduction with Recurrent Neural Networks", ICML 2012 workshop,
     arXiv 1211.3711.
 
-    rnnt_loss(joint(encoder_out, predictor_out), ...) in O(B T U) memory
+    rnnt_loss(joint(encoder_out, predictor_out), ...) in O(B T U + KEPT) memory
 
     Args:
         joint: maps (1, t, 1, D) and (1, 1, u, E) to logits (1, t, u, V), each node by
@@ -125,19 +126,21 @@ def arc_scores_from_joint(
         logits = joint(states[None, :, None], predicted[None, None])
         return arc_scores(logits, labels[None], length, blank)
 
-    with torch.no_grad():  # of one node
-        size = joint(encoder_out[:1, :1, None], predictor_out[:1, None, :1]).shape[-1]
-    kept = size * int((logit_lengths * (target_lengths + 1)).sum()) <= KEPT
+    logit_lengths, label_lengths = logit_lengths.tolist(), target_lengths.tolist()
+    # Of one node, with a graph: without, autocast would keep weights that have none.
+    size = joint(encoder_out[:1, :1, None], predictor_out[:1, None, :1]).shape[-1]
+    valid = sum(t * (length + 1) for t, length in zip(logit_lengths, label_lengths))
+    kept = valid * max(size, HIDDEN) <= KEPT
     at_once = 2**11 if encoder_out.device.type == "cpu" else 2**14
     rows = []
-    for states, predicted, labels, logit_length, target_length in zip(
+    for states, predicted, labels, logit_length, length, target_length in zip(
         encoder_out.unbind(),  # views made at once: their gradients are joined once
         predictor_out.unbind(),
         targets,
-        logit_lengths.tolist(),
+        logit_lengths,
+        label_lengths,
         target_lengths,
     ):
-        length = int(target_length)
         predicted = predicted[: length + 1]
         pieces = states[:logit_length].split(max(1, at_once // (length + 1)))
         scored = []

@@ -108,24 +108,20 @@ def plan_path_topk(teacher, student, data_dir, teacher_inputs=(), **conf):
 def _read_directory(data_dir):
     """Return text, file and seconds of each utterance."""
     files, seconds = read_inputs(data_dir)
-    table = "feats.scp" if seconds else "wav.scp"
-    texts = validate(data_dir, (table, "text"))["text"]
-    for utterance, path in files.items():
-        if not Path(path).is_file():
-            raise InputError(
-                f"utterance {utterance!r}: {path} does not exist; run stage 3 again"
-            )
-        if table == "wav.scp":
-            with open_audio(utterance, path) as audio:
-                seconds[utterance] = audio.frames / audio.samplerate
-    return texts, files, seconds
+    texts = validate(data_dir, ("feats.scp" if seconds else "wav.scp", "text"))["text"]
+    return texts, files, _seconds(files, seconds)
 
 
 def _inputs_of(texts, teacher_inputs):
     """Return file and seconds of what the teacher hears of each of these utterances."""
     files, seconds = {}, {}
     for data_dir in teacher_inputs:
-        _, its_files, its_seconds = _read_directory(data_dir)
+        if not any(Path(data_dir, x).is_file() for x in ("feats.scp", "wav.scp")):
+            raise InputError(
+                f"--teacher_inputs {data_dir}: feats.scp or wav.scp was wanted there;"
+                " run stage 3 with the teacher's --speech_encoder"
+            )
+        its_files, its_seconds = read_inputs(data_dir)
         files.update(its_files)
         seconds.update(its_seconds)
     lacking = sorted(texts.keys() - files.keys())
@@ -133,7 +129,22 @@ def _inputs_of(texts, teacher_inputs):
         directories = ", ".join(map(str, teacher_inputs))
         raise InputError(
             f"utterance {lacking[0]!r} is in none of {directories}"
-            f" ({len(lacking)} such); prepare its teacher's inputs (stage 3 with the"
-            " teacher's --speech_encoder)"
+            f" ({len(lacking)} such); run stage 3 with the teacher's --speech_encoder"
         )
-    return {u: files[u] for u in texts}, {u: seconds[u] for u in texts}
+    files = {utterance: files[utterance] for utterance in texts}
+    return files, _seconds(files, seconds)
+
+
+def _seconds(files, known):
+    """Return the seconds of each file, of audio where they are not known."""
+    seconds = {}
+    for utterance, path in files.items():
+        if not Path(path).is_file():
+            raise InputError(
+                f"utterance {utterance!r}: {path} does not exist; run stage 3 again"
+            )
+        seconds[utterance] = known.get(utterance)
+        if seconds[utterance] is None:
+            with open_audio(utterance, path) as audio:
+                seconds[utterance] = audio.frames / audio.samplerate
+    return seconds

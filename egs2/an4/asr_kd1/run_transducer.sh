@@ -11,21 +11,22 @@ cd "$(dirname "$0")"
 encoder=${SPEECH_ENCODER:-openai/whisper-base.en}
 tag=""
 [ "${STREAMING:=false}" = false ] || tag=_streaming
-# 76 steps of 31 s of speech an epoch, the teacher's of 78 s; with fewer transcripts (times) as many steps
+# 76 steps of 31 s of speech an epoch, the teacher's 34 of 78 s; with fewer transcripts (times) as many steps
 percent=${PERCENT:-}
 case ${percent} in
-    "") times=1 ;;
-    20) times=5 ;;
+    "") times=1 nbpe=100 ;;
+    20) times=5 nbpe=80 ;;
     *) echo "$0: PERCENT=${percent}: choose 20 or leave it empty" >&2; exit 2 ;;
 esac
 part=${percent:+_${percent}} rest=${percent:+rest_${percent}}
-common=(--lang en --train_set "train${part}" --valid_set dev --test_sets "test" --nbpe 100 --overlap_opts "--report_only"
-    --local_data_opts "${percent:+--train_percents ${percent}}" --inference_config conf/decode_transducer.yaml)
+common=(--lang en --train_set "train${part}" --valid_set dev --test_sets "test" --nbpe "${nbpe}" --overlap_opts "--report_only"
+    --local_data_opts "${percent:+--train_percents ${percent}}" --lm_train_text "data/local/lm_train${part}.txt" --inference_config conf/decode_transducer.yaml)
 trained_for() { echo "--max_epoch $1 --keep_nbest_models 5 --scheduler_conf warmup_steps_list=[0,$2,$3]"; }
 
-teacher=exp/asr_rnnt_$(basename "${encoder}")_en_bpe100${part}_seed1/valid.cer_ctc.ave.pth
-[ -f "${teacher}" ] || ./asr_kd.sh "${common[@]}" --stop_stage 13 --targets "" --unlabelled_sets "${rest}" --speech_encoder "${encoder}" \
-    --speech_encoder_opts "${SPEECH_ENCODER_OPTS:---stack 4}" --asr_configs conf/frozen/train_asr_rnnt.yaml --asr_args "$(trained_for $((30 * times)) 150 1000)"
+teacher=exp/asr_rnnt_$(basename "${encoder}")_en_bpe${nbpe}${part}_seed1/valid.cer_ctc.ave.pth
+[ -f "${teacher}" ] || ./asr_kd.sh "${common[@]}" "$@" --stage 1 --stop_stage 13 --seeds 1 --asr_suffix "" --targets "" --control_config "" --unlabelled_sets "${rest}" \
+    --speech_encoder "${encoder}" --speech_encoder_opts "${SPEECH_ENCODER_OPTS:---stack 4}" --asr_configs conf/frozen/train_asr_rnnt.yaml \
+    --asr_args "$(trained_for $((30 * times)) 150 1000) --batch_bins 2000000"
 
 own=("$@" --targets "" --control_config "" --stop_stage 13)
 students=("${common[@]}" --stage 7 --seeds "${SEEDS:=1 2 3}")
@@ -33,7 +34,7 @@ case ${INIT:=ctc} in
     ctc)
         ./asr_kd.sh "${students[@]}" "${own[@]}" --skip_eval true --asr_suffix "" --asr_configs "conf/small/train_asr_ctc${tag}.yaml" \
             --asr_args "$(trained_for $((25 * times)) 300 1900)"
-        students+=(--init_model "exp/asr_ctc${tag}_raw_en_bpe100${part}_seedSEED/valid.cer_ctc.ave.pth")
+        students+=(--init_model "exp/asr_ctc${tag}_raw_en_bpe${nbpe}${part}_seedSEED/valid.cer_ctc.ave.pth")
         epochs=15 steps=(150 1150) suffix="" ;;
     none) epochs=25 steps=(300 1900) suffix=_from_nothing; students+=(--asr_suffix "${suffix}") ;;
     *) echo "$0: INIT=${INIT}: choose ctc or none" >&2; exit 2 ;;
@@ -41,7 +42,7 @@ esac
 labelled=()
 if [ -n "${rest}" ]; then  # what the transcripts give without the rest
     ./asr_kd.sh "${students[@]}" "${own[@]}" --asr_configs "conf/small/train_asr_rnnt${tag}.yaml" --asr_args "$(trained_for $((epochs * times)) "${steps[@]}")"
-    for seed in ${SEEDS}; do labelled+=("rnnt${tag}_labelled=exp/asr_rnnt${tag}_raw_en_bpe100${part}${suffix}_seed${seed}:decode_transducer"); done
+    for seed in ${SEEDS}; do labelled+=("rnnt${tag}_labelled=exp/asr_rnnt${tag}_raw_en_bpe${nbpe}${part}${suffix}_seed${seed}:decode_transducer"); done
 fi
 kd=conf/small/train_asr_kd_rnnt${tag}_one_best_path.yaml
 ./asr_kd.sh "${students[@]}" --unlabelled_sets "${rest}" --speech_teacher "${teacher}" --targets teacher_path_topk \

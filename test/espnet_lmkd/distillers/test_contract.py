@@ -7,6 +7,7 @@ import torch
 from random_batch import HIDDEN, STUDENT, make_batch
 
 from espnet_lmkd.distillers import registry
+from espnet_lmkd.distillers.weighted import WeightedDistiller
 from espnet_lmkd.padded import Padded
 
 DECODER = dict(attention_heads=2, linear_units=16, num_blocks=1)
@@ -236,3 +237,10 @@ def test_a_copy_trains_alike(name):
     twin.load_state_dict(copy.deepcopy(distiller.state_dict()))
     batch = make_batch(distiller)
     torch.testing.assert_close(twin(*batch)[0], distiller(*batch)[0])
+
+
+def test_weight_of_an_entry_without_one():
+    default = registry.get_class("ctc_soft_label").default_weight
+    assert WeightedDistiller(STUDENT, "ctc_soft_label").weight() == default != 1
+    assert WeightedDistiller(STUDENT, "ctc_soft_label", weight=2).weight() == 2
+    assert WeightedDistiller(STUDENT, "interaed").weight() == 1

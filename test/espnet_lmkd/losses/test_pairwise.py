@@ -70,9 +70,31 @@ def test_costs_are_never_below_zero():
 
 
 def test_chunks_change_nothing(monkeypatch):
-    whole = pairwise_distances(*inputs(), "l1")
+    def values_and_gradients():
+        given = inputs()
+        distances = pairwise_distances(*given, "l1")
+        (distances * torch.arange(11.0).sin()[:, None]).sum().backward()
+        return [distances.detach(), *(x.grad for x in given[:3])]
+
+    whole = values_and_gradients()
     monkeypatch.setattr("espnet_lmkd.losses.pairwise.AT_ONCE", 1)
-    torch.testing.assert_close(pairwise_distances(*inputs(), "l1"), whole)
+    for got, wanted in zip(values_and_gradients(), whole):
+        torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_of_l1():
+    h, p, b, e = inputs(width=3, dtype=torch.double)
+    assert torch.autograd.gradcheck(
+        lambda *x: pairwise_distances(*x, e, "l1"), (h, p, b)
+    )
+
+
+def test_no_labels():
+    h, p, b, e = inputs()
+    for distance in DENSE:
+        got = pairwise_distances(h, p, b[:, :0], e[:, :0], distance)
+        assert got.shape == (2, 11, 0)
+        got.sum().backward()
 
 
 def test_autocast_does_not_reach_it():

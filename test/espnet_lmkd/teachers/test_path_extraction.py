@@ -177,9 +177,14 @@ def test_the_student_hears_something_else(extract, data_dir, tmp_path):
     """Targets are the teacher's own, hashes those of the student's audio."""
     extract()
     student_dir = write_speech(tmp_path / "raw", dict.fromkeys(TEXTS, 1600))
-    extract(
-        "--teacher_inputs", data_dir, data_dir, out="of_speech", data_dir=student_dir
-    )
+    parts = []
+    for name, lines in (("labelled", slice(2)), ("unlabelled", slice(2, None))):
+        parts.append(tmp_path / name)
+        parts[-1].mkdir()
+        for table in ("feats.scp", "utt2dur"):  # a text is not needed
+            rows = (data_dir / table).read_text().splitlines()
+            write_lines(parts[-1] / table, rows[lines])
+    extract("--teacher_inputs", *parts, out="of_speech", data_dir=student_dir)
     for name in ("teacher_path", "teacher_path_topk_log_probs"):
         path = f"{name}.scp"
         own = TargetReader(tmp_path / "store" / path)
@@ -198,6 +203,10 @@ def test_what_the_teacher_cannot_hear(extract, data_dir, tmp_path, capsys):
     with pytest.raises(SystemExit):
         extract("--teacher_inputs", data_dir, data_dir=student_dir)
     assert "utterance 'utt4' is in none of" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        extract("--teacher_inputs", data_dir, tmp_path / "none", data_dir=student_dir)
+    error = capsys.readouterr().err
+    assert f"{tmp_path / 'none'}: feats.scp or wav.scp was wanted" in error
     with pytest.raises(SystemExit):
         extract("--teacher_inputs", data_dir, targets="teacher_hidden")
     assert "it is for teacher_path_topk" in capsys.readouterr().err

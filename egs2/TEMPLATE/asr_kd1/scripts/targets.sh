@@ -12,6 +12,8 @@ teacher_feats=${data_feats}  # what the speech teacher hears: its training tells
 if [ -f "$(dirname "${speech_teacher:-none}")/config.yaml" ]; then
     heard=$(awk '/^train_data_path_and_name_and_type:/ {getline; print $NF; exit}' "$(dirname "${speech_teacher}")/config.yaml")
     teacher_feats=${dumpdir}/$(basename "$(dirname "$(dirname "${heard}")")")
+    [ "${teacher_feats}" = "${data_feats}" ] || [ -d "${teacher_feats}/${labelled_set}" ] \
+        || die "${speech_teacher} was trained on ${heard}; ${teacher_feats}/${labelled_set} is missing: run stage 3 with its --speech_encoder"
 fi
 teacher_of() {
     case $1 in
@@ -26,6 +28,7 @@ store_of() {
     [ "$1" != teacher_hidden ] || tag=${hidden_teacher:+_by_$(basename "${hidden_teacher}")}
     if [ "$1" = teacher_path_topk ]; then
         name=$(basename "$(dirname "${speech_teacher}")") tag=_k${top_k} set=${full_train_set}
+        [ "${teacher_feats}" = "${data_feats}" ] || tag+=_for_${feats_tag}  # knows the students' audio, too
     fi
     echo "${dumpdir}/targets/${name}_$1${tag}${target_tag}/${set}"
 }

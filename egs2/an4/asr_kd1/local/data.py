@@ -24,7 +24,9 @@ def get_parser():
         nargs="*",
         type=int,
         default=[],
-        help="also write train_<percent>, and the other utterances as rest_<percent>",
+        help="also write train_<percent>, the other utterances as rest_<percent>, for"
+        " experiments with fewer transcripts, and local/lm_train_<percent>.txt, whose"
+        " sentences are none of the rest's",
     )
     parser.add_argument("--out", default="data", help="folder to write")
     return parser
@@ -49,11 +51,13 @@ def main(cmd=None):
     write_sets(args.out, tables, sets)
     # names and numbers repeat across speakers: what dev or test say leaves the text
     text = tables["text"]
-    write_lm_text(
-        Path(args.out) / "local" / "lm_train.txt",
-        [text[utterance] for utterance in sorted(sets["train"])],
-        [text[utterance] for name in ("dev", "test") for utterance in sets[name]],
-    )
+    for suffix in ["", *(f"_{percent}" for percent in args.train_percents)]:
+        held_out = ["dev", "test", *([f"rest{suffix}"] if suffix else [])]
+        write_lm_text(
+            Path(args.out) / "local" / f"lm_train{suffix}.txt",
+            [text[utterance] for utterance in sorted(sets[f"train{suffix}"])],
+            [text[utterance] for name in held_out for utterance in sets[name]],
+        )
 
 
 if __name__ == "__main__":
