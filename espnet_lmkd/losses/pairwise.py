@@ -17,8 +17,8 @@ def pairwise_distances(
 ) -> torch.Tensor:
     """Distance of every frame's and label's sum from the label's target.
 
-    d(P h_t + b_u, e_u) as of `DISTANCES`, without a (B, T, L, E) tensor and, but for
-    l1, without the frames' (B, T, E) either: with G = P^T P and c_u = b_u - e_u,
+    d(P h_t + b_u, e_u) as of `DISTANCES`, without a (B, T, L, E) tensor and without the
+    frames' (B, T, E) either; but for l1, with G = P^T P and c_u = b_u - e_u,
     |P h + c|^2 = h . G h + |c|^2 + 2 h . P^T c,  and cosines likewise
 
     A square is the difference of its terms, so its error is that of float32 on the
@@ -62,46 +62,51 @@ def _cos(frames, projection, labels, targets):
 
 
 def _l1(frames, projection, labels, targets):
-    distances = _L1.apply(frames @ projection.T, targets - labels)
-    return distances / targets.shape[2]
+    return _L1.apply(frames, projection, targets - labels) / targets.shape[2]
 
 
 class _L1(torch.autograd.Function):
-    """Sum of absolute differences, a few frames at a time.
+    """Sum of absolute differences, a few projected frames at a time, also backward.
 
     torch's own backward pass on CUDA holds the differences of all pairs, and to
     checkpoint it in pieces would compute them a third time.
     """
 
     @staticmethod
-    def forward(ctx, frames, wanted):
+    def forward(ctx, frames, projection, wanted):
         wanted = wanted.contiguous()
-        ctx.save_for_backward(frames, wanted)
-        distances = [torch.cdist(p, wanted, p=1.0) for p in _pieces(frames, wanted)]
-        return torch.cat(distances, dim=1)
+        ctx.save_for_backward(frames, projection, wanted)
+        pieces = [
+            torch.cdist(piece @ projection.T, wanted, p=1.0)
+            for piece in frames.split(_step(wanted), dim=1)
+        ]
+        return torch.cat(pieces, dim=1)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad):
-        frames, wanted = ctx.saved_tensors
-        of_frames, of_wanted = torch.empty_like(frames), torch.zeros_like(wanted)
-        backward = torch.ops.aten._cdist_backward
-        begin = 0
-        for piece in _pieces(frames, wanted):
-            part = slice(begin, begin + piece.shape[1])
-            own = grad[:, part].contiguous()  # for p = 1 the distances are not read
-            of_frames[:, part] = backward(own, piece, wanted, 1.0, own)
-            turned = own.mT.contiguous()
-            of_wanted += backward(turned, wanted, piece, 1.0, turned)
-            begin = part.stop
-        return of_frames, of_wanted
+        frames, projection, wanted = ctx.saved_tensors
+        of_frames = torch.empty_like(frames)
+        of_projection = torch.zeros_like(projection)
+        of_wanted = torch.zeros_like(wanted)
+        distance_backward = torch.ops.aten._cdist_backward
+        step = _step(wanted)
+        for piece, own, out in zip(
+            frames.split(step, dim=1),
+            grad.split(step, dim=1),
+            of_frames.split(step, dim=1),
+        ):
+            projected, own = piece @ projection.T, own.contiguous()
+            turned = own.mT.contiguous()  # for p = 1 the distances are not read
+            of_wanted += distance_backward(turned, wanted, projected, 1.0, turned)
+            of_projected = distance_backward(own, projected, wanted, 1.0, own)
+            out.copy_(of_projected @ projection)
+            of_projection += of_projected.flatten(0, 1).T @ piece.flatten(0, 1)
+        return of_frames, of_projection, of_wanted
 
 
-def _pieces(frames, wanted):
-    """Yield contiguous pieces (B, t, E) of the frames."""
-    step = max(1, AT_ONCE // max(1, wanted.numel()))
-    for piece in frames.split(step, dim=1):
-        yield piece.contiguous()
+def _step(wanted):
+    return max(1, AT_ONCE // max(1, wanted.numel()))
 
 
 def _square(frames, projection, others):
