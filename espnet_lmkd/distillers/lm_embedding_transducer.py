@@ -69,7 +69,7 @@ class LMEmbeddingTransducerDistiller(AbsHiddenDistiller):
     """
 
     taps = ("text", "encoder_out", "predictor_out", "blank_scores", "label_scores")
-    default_weight = 0.3
+    default_weight = 3.0
 
     def __init__(
         self,
