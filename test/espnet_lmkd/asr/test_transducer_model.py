@@ -102,8 +102,12 @@ def test_a_path_of_other_labels_is_refused_and_none_is_fine(build_model, batch):
 @pytest.mark.parametrize(
     "entry",
     [
-        dict(type="lm_embedding_transducer", conf=dict(target_size=6)),
-        dict(type="lm_embedding", conf=dict(target_size=6, source="predictor")),
+        dict(type="lm_embedding_transducer", weight=1, conf=dict(target_size=6)),
+        dict(
+            type="lm_embedding",
+            weight=1,
+            conf=dict(target_size=6, source="predictor"),
+        ),
     ],
 )
 def test_a_transducer_learns_a_language_models_states(build_model, batch, entry):
