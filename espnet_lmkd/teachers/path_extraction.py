@@ -35,8 +35,9 @@ def plan_path_topk(teacher, student, data_dir, teacher_inputs=(), **conf):
         InputError: If an utterance does not suit the teacher.
     """
     texts, files, seconds = _read_directory(data_dir)
-    student_files = files
+    student_files = None  # the same
     if teacher_inputs:
+        student_files = files
         files, seconds = _inputs_of(texts, teacher_inputs)
 
     def read(utterance):

@@ -53,7 +53,9 @@ def main(cmd):
         for entry in conf["model_conf"].get("distillers", []):
             if name_of(entry) not in scaled:
                 continue
-            old = entry.get("weight") or get_class(entry["type"]).default_weight
+            old = entry.get("weight")
+            if old is None:
+                old = get_class(entry["type"]).default_weight
             if isinstance(old, dict):  # a ramp
                 entry["weight"] = {**old, **{k: float(weight) * old[k] for k in ("start", "end")}}
             else:
