@@ -62,7 +62,7 @@ target_tag=         # ends the names of stores and of decoded unlabelled sets, t
 asr_configs="conf/train_asr_ctc.yaml conf/train_asr_kd_ctc_interaed.yaml"  # first: baseline
 control_config=     # configuration trained once more on targets shuffled across utterances
 seeds=1             # space separated
-init_model=         # checkpoint that trainings begin with, e.g. of another domain; SEED in it stands for theirs
+init_model=         # checkpoint that trainings begin with, e.g. of another domain, or <checkpoint>:encoder:encoder; SEED in it stands for theirs
 asr_args=           # passed to every training, e.g. "--max_epoch 5"
 asr_suffix=         # ends the experiments' names, to keep variants apart
 inference_config=conf/decode_ctc_greedy.yaml
@@ -227,7 +227,7 @@ if run_stage 11 "${skip_train}"; then
         exp=${exps[index]}
         log "  ${exp} (log: ${exp}/train.log)"
         init=${init_model//SEED/${exp_seeds[index]}}
-        [ -z "${init}" ] || [ -f "${init}" ] || die "--init_model: ${init} does not exist; train it first"
+        [ -z "${init}" ] || [ -f "${init%%:*}" ] || die "--init_model: ${init%%:*} does not exist; train it first"
         # shellcheck disable=SC2046,SC2086
         launch "${exp}/train.log" ${python} -m espnet_lmkd.bin.asr_kd_train \
             --config "${configs[index]}" --seed "${exp_seeds[index]}" "${asr_data_opts[@]}" ${stores[index]:+--target_store ${stores[index]}} \

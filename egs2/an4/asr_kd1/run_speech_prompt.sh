@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Method C on a frozen Whisper encoder's outputs: a causal LM reads them, beside CTC and attention decoders on the same.
+# BRIDGE=ctc or cif: another way from the encoder's frames to the LM. LM_DTYPE=bfloat16: faster where the processor has it.
 # Options are those of asr_kd.sh; the first two trainings keep their own. LLM=<folder or hub id>; LoRA needs pip install peft.
 # shellcheck disable=SC2034
 set -euo pipefail
@@ -10,6 +11,6 @@ encoder=${SPEECH_ENCODER:-openai/whisper-base.en}
 nbpe=100
 common=(--lang en --train_set train --valid_set dev --test_sets "test" --speech_encoder "${encoder}" --targets ""
     --overlap_opts "--report_only")
-short=(--asr_args "--max_epoch 30 --scheduler_conf warmup_steps_list=[0,150,1000]")  # for 34 steps an epoch
-llm_short=(--asr_args "--max_epoch 15 --scheduler_conf warmup_steps=150")
+short="--max_epoch 30 --scheduler_conf warmup_steps_list=[0,150,1000]"  # for 34 steps an epoch
+llm_short="--max_epoch 10 --scheduler_conf warmup_steps_list=[0,100,780]"  # for 79
 . scripts/speech_prompt.sh

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Method C on a frozen Whisper encoder's outputs: a causal LM reads them, beside CTC and attention decoders on the same.
+# BRIDGE=ctc or cif: another way from the encoder's frames to the LM. LM_DTYPE=bfloat16: faster where the processor has it.
 # Options are those of asr_kd.sh; the first two trainings keep their own. LLM=<folder or hub id>; LoRA needs pip install peft.
 # shellcheck disable=SC2034
 set -euo pipefail
@@ -7,6 +8,6 @@ cd "$(dirname "$0")"
 
 llm=${LLM:-HuggingFaceTB/SmolLM2-135M}
 encoder=${SPEECH_ENCODER:-openai/whisper-base.en}
-nbpe=1000 short=() llm_short=()
+nbpe=1000 short="" llm_short=""
 common=(--lang en --train_set train --valid_set dev --test_sets "test" --speech_encoder "${encoder}" --targets "")
 . scripts/speech_prompt.sh

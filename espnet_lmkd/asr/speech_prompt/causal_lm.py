@@ -159,6 +159,9 @@ class CausalLM(torch.nn.Module):
             add_lora(model, **_checked(lora))
         if gradient_checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
+        # The last places of each row, of which logits are wanted, are no contiguous
+        # tensor: torch would copy the weights of the head for every row of the batch.
+        model.get_output_embeddings().register_forward_pre_hook(_contiguous)
         self.model = model
         self.is_fixed = freeze and lora is None
 
@@ -239,6 +242,10 @@ class CausalLM(torch.nn.Module):
         mask = torch.nn.functional.pad(context.mask, (0, 1), value=True)
         logits = self(self.embed(ids.unsqueeze(1)), mask, 1, context.cache)
         return logits[:, 0], Context(context.cache, mask)
+
+
+def _contiguous(_, args):
+    return tuple(arg.contiguous() for arg in args)
 
 
 def _checked(lora: Dict[str, Any]) -> Dict[str, Any]:

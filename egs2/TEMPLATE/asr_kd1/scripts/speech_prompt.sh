@@ -1,13 +1,24 @@
 # shellcheck shell=bash disable=SC2154
 # Source it in a recipe's run_speech_prompt.sh with its options in "$@": trains and compares CTC, attention decoder,
-# frozen LM and LM with LoRA on the features of speech_encoder. Wants llm, encoder, nbpe, and as arrays common
-# (options of asr_kd.sh), short and llm_short (those of how long the first two and the last two are trained).
+# frozen LM and LM with LoRA on the features of speech_encoder. Wants llm, encoder, nbpe, the array common (options of
+# asr_kd.sh), short and llm_short (how long the first two and the last two are trained). Attention decoder and LMs begin
+# with the encoder of the CTC student of their seed. BRIDGE=conv, ctc or cif: between encoder and LM. LM_DTYPE=bfloat16: of the LM's own
+# weights, half the memory, and faster where the processor multiplies it.
 read_by() { echo --inference_model valid.acc.ave.pth --inference_config "$1"; }
 
+ctc_student=exp/asr_ctc_$(basename "${encoder}")_en_bpe${nbpe}_seedSEED/valid.cer_ctc.ave.pth
+case ${BRIDGE:=conv} in
+    conv) suffix="" ;;
+    ctc) suffix=_ctc; llm_short+=" --decoder_conf bridge=ctc --decoder_conf bridge_conf={} --model_conf ctc_weight=0.3" ;;
+    cif) suffix=_cif; llm_short+=" --decoder_conf bridge=cif --decoder_conf bridge_conf={}" ;;
+    *) echo "$0: BRIDGE=${BRIDGE}: choose conv, ctc or cif" >&2; exit 2 ;;
+esac
+llm_short+=" --decoder_conf lm_dtype=${LM_DTYPE:=float32}"
+
 own=(--stop_stage 13 --asr_suffix "" --nbpe "${nbpe}")
-./asr_kd.sh "${common[@]}" "${short[@]}" "$@" "${own[@]}" --asr_configs conf/frozen/train_asr_ctc.yaml
+./asr_kd.sh "${common[@]}" --asr_args "${short}" "$@" "${own[@]}" --asr_configs conf/frozen/train_asr_ctc.yaml
 # shellcheck disable=SC2046
-./asr_kd.sh "${common[@]}" --stage 11 "${short[@]}" "$@" "${own[@]}" --asr_configs conf/frozen/train_asr_aed.yaml $(read_by conf/decode_att.yaml)
+./asr_kd.sh "${common[@]}" --stage 11 --asr_args "${short}" "$@" "${own[@]}" --init_model "${ctc_student}" --asr_configs conf/frozen/train_asr_aed.yaml $(read_by conf/decode_att.yaml)
 
 systems=()
 for system in ctc:decode_ctc_greedy aed:decode_att; do
@@ -16,6 +27,7 @@ for system in ctc:decode_ctc_greedy aed:decode_att; do
     done
 done
 # shellcheck disable=SC2046
-./asr_kd.sh "${common[@]}" --token_type hugging_face --llm "${llm}" --text_case lower --stage 5 "${llm_short[@]}" \
+./asr_kd.sh "${common[@]}" --token_type hugging_face --llm "${llm}" --text_case lower --stage 5 --init_model "${ctc_student}:encoder:encoder" --asr_suffix "${suffix}" \
+    --asr_args "${llm_short}" \
     --asr_configs "conf/llm/train_asr_whisper_smollm2_frozen.yaml conf/llm/train_asr_whisper_smollm2_lora.yaml" \
-    --comparison compare_speech_prompt --compare_with "${systems[*]}" $(read_by conf/llm/decode_speech_prompt.yaml) "$@"
+    --comparison "compare_speech_prompt${suffix}" --compare_with "${systems[*]}" $(read_by conf/llm/decode_speech_prompt.yaml) "$@"

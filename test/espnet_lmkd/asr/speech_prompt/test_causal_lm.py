@@ -148,3 +148,14 @@ def test_what_does_not_fit_is_refused(tmp_path):
         CausalLM(llama, lora={"rank": 2})
     with pytest.raises(InputError, match=r"\['query'\] do not fit; .*'o_proj', 'q_pr"):
         CausalLM(llama, lora={"target_modules": ["query"]})
+
+
+def test_head_is_not_copied_for_every_row_of_a_batch(tmp_path):
+    lm = CausalLM(save_llm("llama", tmp_path))
+    embeds, mask = torch.randn(5, 4, 16), torch.ones(5, 4, dtype=torch.bool)
+    head = lm.model.get_output_embeddings().weight
+    with torch.profiler.profile(record_shapes=True) as profile:
+        lm(embeds, mask, keep=2)
+    shapes = [event.input_shapes for event in profile.events()]
+    copied = [5, *head.T.shape]  # what torch multiplies with where it cannot fold
+    assert not any(copied in found for found in shapes)
