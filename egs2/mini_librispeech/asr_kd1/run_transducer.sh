@@ -1,36 +1,53 @@
 #!/usr/bin/env bash
-# Method E: a transducer teacher on the outputs of a frozen Whisper encoder, then students that learn its best path.
-#   ./run_transducer.sh              # 5 h of transcripts; students a tenth of the teacher's size on the same features
+# Method E: a transducer teaches transducers by its best path, on the outputs of a frozen Whisper encoder.
+#   ./run_transducer.sh              # 5 h of transcripts; a teacher ten times as large as its students
 #   PERCENT=21 ./run_transducer.sh   # 1 h; the teacher decodes the other hours for the students
 #   PERCENT=21 ./run_transducer.sh --unlabelled_sets "rest_21 unlabelled"   # and train-clean-extra, where it is
+#   STACK=true ./run_transducer.sh   # beside E also method A and soft labels on CTC's frames, on one student
 #   STUDENT=filterbank ./run_transducer.sh   # students that hear filterbanks and need no encoder of Whisper's; for a GPU
-# Options are those of asr_kd.sh. A teacher that is there is not trained again; the frozen features' students begin with the
-# encoders of CTC students, which are trained first where they are missing.
+# SPEECH_TEACHER=<checkpoint of a transducer of this recipe> takes the place of the large one, SPEECH_ENCODER=<folder or hub id>,
+# SEEDS="1 2 3"; options are those of asr_kd.sh, for the students, e.g. --pseudo_lm: an LM that helps to decode. What is there is
+# not trained again; the frozen features' students begin with the encoders of CTC students, which are trained first where they are missing.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 . local/percent.sh
-encoder=${SPEECH_ENCODER:-openai/whisper-base.en}  # folder or hub id
-teacher=exp/asr_rnnt_teacher_$(basename "${encoder}")_en_bpe${nbpe}${percent:+_${percent}}_seed1/valid.cer_ctc.ave.pth
-common=(
-    "${parts[@]}"
-    --lang en
-    --valid_set dev
-    --test_sets "test"
-    --comparison "compare_rnnt_${STUDENT:=frozen}${percent:+_${percent}}"
-    --inference_config conf/decode_transducer.yaml
-)
-[ -z "${percent}" ] || common+=(--unlabelled_sets "rest_${percent}")
+encoder=${SPEECH_ENCODER:-openai/whisper-base.en}
+rest=${percent:+rest_${percent}}
+common=("${parts[@]}" --lang en --valid_set dev --test_sets "test" --inference_config conf/decode_transducer.yaml)
 
-[ -f "${teacher}" ] || ./asr_kd.sh "${common[@]}" --speech_encoder "${encoder}" --asr_args "${schedule}" "$@" --stage 1 --stop_stage 13 --seeds 1 \
-    --asr_suffix "" --init_model "" --control_config "" --targets "" --asr_configs conf/frozen/train_asr_rnnt_teacher.yaml
-case ${STUDENT} in
+if [ -z "${SPEECH_TEACHER:-}" ]; then
+    SPEECH_TEACHER=exp/asr_rnnt_teacher_$(basename "${encoder}")_en_bpe${nbpe}${percent:+_${percent}}_seed1/valid.cer_ctc.ave.pth
+    [ -f "${SPEECH_TEACHER}" ] || ./asr_kd.sh "${common[@]}" --unlabelled_sets "${rest}" --speech_encoder "${encoder}" --asr_args "${schedule}" "$@" --stage 1 --stop_stage 13 --seeds 1 \
+        --asr_suffix "" --init_model "" --control_config "" --targets "" --asr_configs conf/frozen/train_asr_rnnt_teacher.yaml
+fi
+
+common+=(--stage 5 --seeds "${SEEDS:=1 2 3}")
+case ${STUDENT:=frozen} in
     frozen)
-        train_ctc_students --speech_encoder "${encoder}" "$@"
-        student=(--speech_encoder "${encoder}" --asr_args "${all_rnnt_schedule}" --init_model "$(ctc_init "${encoder}")") configs=conf/frozen ;;
-    filterbank) student=(--asr_args "--max_epoch 30 --scheduler_conf warmup_steps_list=[0,1000,16000]") configs=conf/small ;;
+        train_ctc_students --speech_encoder "${encoder}" --seeds "${SEEDS}" "$@"
+        features=$(basename "${encoder}") configs=conf/frozen labelled_schedule=${rnnt_schedule}
+        common+=(--speech_encoder "${encoder}" --init_model "$(ctc_init "${encoder}")") schedule=${all_rnnt_schedule} ;;
+    filterbank)
+        steps="[0,1000,16000]" features=raw configs=conf/small
+        schedule="--max_epoch 30 --scheduler_conf warmup_steps_list=${steps}"
+        labelled_schedule="--max_epoch $((3000 / ${percent:-100})) --scheduler_conf warmup_steps_list=${steps}" ;;
     *) echo "$0: STUDENT=${STUDENT}: choose frozen or filterbank" >&2; exit 2 ;;
 esac
-./asr_kd.sh "${common[@]}" "${student[@]}" --stage 7 --speech_teacher "${teacher}" --targets teacher_path_topk --seeds "1 2 3" \
-    --asr_configs "${configs}/train_asr_rnnt.yaml ${configs}/train_asr_kd_rnnt_one_best_path.yaml" \
-    --control_config "${configs}/train_asr_kd_rnnt_one_best_path.yaml" "$@"
+
+labelled=()
+if [ -n "${percent}" ]; then  # what the transcripts give without the rest
+    ./asr_kd.sh "${common[@]}" --asr_args "${labelled_schedule}" "$@" --unlabelled_sets "" --targets "" --control_config "" --stop_stage 13 --asr_suffix "" \
+        --asr_configs "${configs}/train_asr_rnnt.yaml"
+    for seed in ${SEEDS}; do labelled+=("rnnt_labelled=exp/asr_rnnt_${features}_en_bpe${nbpe}_${percent}_seed${seed}:decode_transducer"); done
+fi
+
+kd=("${configs}/train_asr_kd_rnnt_one_best_path.yaml")
+targets=teacher_path_topk comparison=compare_rnnt_${STUDENT}${percent:+_${percent}}
+if "${STACK:=false}"; then
+    kd+=(conf/frozen/train_asr_kd_rnnt_one_best_path_lm_embedding.yaml conf/frozen/train_asr_kd_rnnt_soft_label_one_best_path_lm_embedding.yaml)
+    targets+=" teacher_hidden teacher_topk" comparison+=_stack
+    common+=(--teacher_config conf/teacher/modernbert_student_base.yaml --hidden_teacher sentence-transformers/all-MiniLM-L6-v2 --extract_opts "--text_case lower")
+fi
+./asr_kd.sh "${common[@]}" --unlabelled_sets "${rest}" --asr_args "${schedule}" --speech_teacher "${SPEECH_TEACHER}" --targets "${targets}" \
+    --asr_configs "${configs}/train_asr_rnnt.yaml ${kd[*]}" --control_config "${kd[0]}" --compare_with "${labelled[*]}" --comparison "${comparison}" "$@"

@@ -17,7 +17,8 @@ esac
 ctc_schedule=${schedule}
 if [ "${percent}" = 30 ]; then
     ctc_schedule+=" --optim_conf lr=0.012 --scheduler_conf warmup_lr_list=[0.0,0.012,0.00004]"
-    rnnt_schedule+=" --optim_conf lr=0.006 --scheduler_conf warmup_lr_list=[0.0,0.006,0.00001]"
+    rnnt_rate=" --optim_conf lr=0.006 --scheduler_conf warmup_lr_list=[0.0,0.006,0.00001]"
+    rnnt_schedule+=${rnnt_rate} all_rnnt_schedule+=${rnnt_rate}
 fi
 parts=(
     --train_set "train${percent:+_${percent}}"
@@ -29,6 +30,6 @@ ctc_init() {  # of this speech encoder: the checkpoint of each seed
     echo "exp/asr_ctc_$(basename "$1")_en_bpe${nbpe}${percent:+_${percent}}_seedSEED/valid.cer_ctc.ave.pth"
 }
 train_ctc_students() {  # options of asr_kd.sh, of which these keep their own
-    ./run_lm_embedding.sh "$@" --skip_eval true --asr_suffix "" --targets "" --control_config "" --init_model "" \
+    ./run_lm_embedding.sh "$@" --skip_eval true --asr_suffix "" --targets "" --control_config "" --init_model "" --unlabelled_sets "" \
         --asr_configs conf/frozen/train_asr_ctc.yaml --asr_args "${ctc_schedule}"
 }
