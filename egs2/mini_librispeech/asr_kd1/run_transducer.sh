@@ -14,7 +14,7 @@ cd "$(dirname "$0")"
 . local/percent.sh
 encoder=${SPEECH_ENCODER:-openai/whisper-base.en}
 rest=${percent:+rest_${percent}}
-common=("${parts[@]}" --lang en --valid_set dev --test_sets "test" --inference_config conf/decode_transducer.yaml)
+common=("${parts[@]}" --lang en --valid_set dev --test_sets "test" --inference_config conf/decode_transducer_greedy.yaml)
 
 if [ -z "${SPEECH_TEACHER:-}" ]; then
     SPEECH_TEACHER=exp/asr_rnnt_teacher_$(basename "${encoder}")_en_bpe${nbpe}${percent:+_${percent}}_seed1/valid.cer_ctc.ave.pth
@@ -39,7 +39,7 @@ labelled=()
 if [ -n "${percent}" ]; then  # what the transcripts give without the rest
     ./asr_kd.sh "${common[@]}" --asr_args "${labelled_schedule}" "$@" --unlabelled_sets "" --targets "" --control_config "" --stop_stage 13 --asr_suffix "" \
         --asr_configs "${configs}/train_asr_rnnt.yaml"
-    for seed in ${SEEDS}; do labelled+=("rnnt_labelled=exp/asr_rnnt_${features}_en_bpe${nbpe}_${percent}_seed${seed}:decode_transducer"); done
+    for seed in ${SEEDS}; do labelled+=("rnnt_labelled=exp/asr_rnnt_${features}_en_bpe${nbpe}_${percent}_seed${seed}:decode_transducer_greedy"); done
 fi
 
 kd=("${configs}/train_asr_kd_rnnt_one_best_path.yaml")
