@@ -21,6 +21,20 @@ class AbsBridge(torch.nn.Module):
 
     quantity_losses: Optional[torch.Tensor] = None
     quantity_weight: float = 0.0
+    linear: torch.nn.Linear
+
+    @torch.no_grad()
+    def speak_like(self, embeddings: torch.Tensor) -> None:
+        """Begin with vectors as large as the LM's embeddings (V, E).
+
+        Larger ones drown what the layers of an LM add to them: 0.58 a dimension by
+        torch's initial weights, where SmolLM2-135M has 0.14.
+
+        linear ~ U(-b, b),  b = sqrt(3 / D) std(embeddings), for frames of variance 1
+        """
+        bound = (3 / self.linear.in_features) ** 0.5 * float(embeddings.float().std())
+        torch.nn.init.uniform_(self.linear.weight, -bound, bound)
+        torch.nn.init.zeros_(self.linear.bias)
 
     def use_ctc(self, ctc: torch.nn.Module, blank: int) -> None:
         """Take note of the recogniser's `espnet2.asr.ctc.CTC`; most have no use for it.

@@ -100,6 +100,7 @@ class SpeechPromptDecoder(AbsDecoder, BatchScorerInterface):
         self.bridge = build_bridge(
             bridge, encoder_output_size, self.lm.size, bridge_conf or {}
         )
+        self.bridge.speak_like(self.lm.model.get_input_embeddings().weight)
         self._scored = None
 
     def config(self) -> Dict[str, Any]:

@@ -129,3 +129,10 @@ def test_wrong_options_are_named():
         build("mlp")
     with pytest.raises(InputError, match=r"no option \['stride'\]; .*num_convs"):
         build("conv", stride=2)
+
+
+def test_vectors_begin_as_large_as_embeddings():
+    bridge = build_bridge("conv", 64, 128, {"num_convs": 0})
+    bridge.speak_like(0.2 * torch.randn(1000, 128))
+    vectors = bridge(Padded(torch.randn(4, 50, 64), torch.full((4,), 50))).data
+    assert float(vectors.std()) == pytest.approx(0.2, rel=0.1)
