@@ -23,6 +23,7 @@ from espnet_lmkd.asr.encoding import encode_one
 from espnet_lmkd.asr.inputs import Inputs, read_input, read_inputs
 from espnet_lmkd.asr.search import SearchOptions, check_lm, check_model, check_options
 from espnet_lmkd.asr.speech_prompt import generation as speech_prompt
+from espnet_lmkd.asr.token_reward import set_transducer_weights
 from espnet_lmkd.data.directory import write_lines, write_table
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.padded import Padded
@@ -198,8 +199,8 @@ class Recogniser:
     def _language_model(self) -> torch.nn.Module:
         if self.options.search != "transducer":
             return self.speech2text.beam_search.scorers["lm"]
-        # ESPnet leaves the dropout of a transducer's language model on.
-        return self.speech2text.beam_search_transducer.lm.eval()
+        search = self.speech2text.beam_search_transducer
+        return set_transducer_weights(search, self.options)
 
     def _clean(self, text: str) -> str:
         """Undo WordPiece's space around apostrophes (don ' t), an LLM's new lines."""
@@ -215,9 +216,8 @@ def decode_set(
 
     `nbest` has all hypotheses of each utterance, if more than one was asked for, and
     `limits` names the utterances of `speech_prompt` that did not end by themselves.
-    A set that was decoded with the same files and options is left as it is. An
-    utterance too short for the encoder gets an empty hypothesis and is named in a
-    warning.
+    A set decoded with the same files and options before is left as it is. An utterance
+    too short for the encoder gets an empty hypothesis and is named in a warning.
 
     Args:
         recogniser: model and search.

@@ -27,12 +27,12 @@ class SearchOptions:
     Args:
         search: `ctc_greedy`; ESPnet's `beam` of attention decoders, CIF and CTC;
             `cif_parallel`, all tokens at once; ESPnet's `transducer`, which heeds
-            `beam_size`, `lm_weight` and `transducer_conf`;
+            `beam_size`, `lm_weight`, `penalty` and `transducer_conf`;
             `speech_prompt`, in batches, which heeds `beam_size` and the last two.
         beam_size: hypotheses kept; 1 is a greedy search but for `beam`.
         ctc_weight: weight of CTC; the attention decoder has the rest of 1.
         lm_weight: weight of the language model.
-        penalty: reward of each token.
+        penalty: reward of each token; of a transducer only beside a language model.
         maxlenratio, minlenratio: limits of the length relative to encoder frames.
         transducer_conf: more of `BeamSearchTransducer`, such as search_type `default`
             or `maes`, and score_norm.
@@ -123,9 +123,14 @@ def check_options(options: SearchOptions) -> None:
             f"unknown search_type {options.search_type!r}; choose from "
             f"{TRANSDUCER_SEARCHES}"
         )
-    for name in ("penalty", "maxlenratio", "minlenratio"):
+    for name in ("maxlenratio", "minlenratio"):
         if getattr(options, name) != 0:
             raise InputError(f"search: transducer has no {name}; leave it out")
+    if options.penalty != 0 and options.lm_weight == 0:
+        raise InputError(
+            "search: transducer has a penalty beside a language model only; set"
+            " lm_weight or penalty: 0"
+        )
     greedy = options.beam_size == 1 or options.search_type == "mbg"
     if options.lm_weight != 0 and greedy:
         raise InputError(

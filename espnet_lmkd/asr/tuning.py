@@ -12,6 +12,7 @@ from tqdm import tqdm
 from espnet_lmkd.asr.compat import TooShortUttError
 from espnet_lmkd.asr.decoding import Recogniser, SearchOptions, version
 from espnet_lmkd.asr.inputs import read_input, read_inputs
+from espnet_lmkd.asr.token_reward import set_transducer_weights
 from espnet_lmkd.data.directory import read_table, write_lines
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.scoring.counts import count_errors
@@ -40,7 +41,9 @@ def set_weights(recogniser: Recogniser, options: SearchOptions) -> None:
     ESPnet builds only the scorers whose weight is not 0, so load with other weights.
     """
     if options.search == "transducer":
-        recogniser.speech2text.beam_search_transducer.lm_weight = options.lm_weight
+        search = recogniser.speech2text.beam_search_transducer
+        if search.use_lm:
+            set_transducer_weights(search, options)
         return
     weights = {"lm": options.lm_weight, "length_bonus": options.penalty}
     recogniser.speech2text.beam_search.weights.update(weights)
@@ -58,7 +61,8 @@ def tune(
     Args:
         model_files: arguments of `Recogniser` but the options.
         options: what the grid does not name; `search: beam` or `transducer`.
-        grid: values of `beam_size`, `lm_weight`, `penalty` (a transducer has none).
+        grid: values of `beam_size`, `lm_weight`, `penalty` (of a transducer without a
+            language model 0).
         data_dir: with `wav.scp` and `text`.
         num_utts: only so many utterances, evenly spread.
 
@@ -70,12 +74,12 @@ def tune(
     """
     if options.search in ("ctc_greedy", "cif_parallel", "speech_prompt"):
         raise InputError(f"{options.search} has no weights to tune; give search: beam")
-    if options.search == "transducer":
-        grid = dict(grid, penalty=[0.0])
     references = read_table(Path(data_dir) / "text")
     files = read_inputs(data_dir, num_utts).files
     results = []
     tried = sorted(candidates(options, grid), key=dataclasses.astuple)
+    if options.search == "transducer":
+        tried = [o for o in tried if o.lm_weight != 0 or o.penalty == 0]
     progress = tqdm(total=len(tried) * len(files), desc="tuning", unit="utt")
     for beam_size, group in itertools.groupby(tried, lambda o: o.beam_size):
         group = list(group)

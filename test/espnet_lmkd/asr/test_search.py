@@ -129,7 +129,7 @@ def test_its_auxiliary_ctc_can_be_searched(world):
         ("hybrid", dict(search="beam"), "is a transducer; use search: transducer"),
         ("transducer", dict(search="ctc_greedy"), "ctc_weight > 0.*search: transducer"),
         ("transducer", dict(beam_size=1, lm_weight=0.3), "set lm_weight: 0 or beam"),
-        ("transducer", dict(penalty=1.0), "transducer has no penalty; leave it out"),
+        ("transducer", dict(penalty=1.0), "penalty beside a language model only"),
         (
             "transducer",
             dict(transducer_conf=dict(beam=3)),
@@ -178,9 +178,9 @@ def test_the_weight_of_the_language_model_is_tuned(world, tmp_path, capsys):
     data = str(world / "dump" / "test")
     tune_decode.main(
         [*model, "--config", str(tmp_path / "decode.yaml"), "--data_dir", data]
-        + ["--lm_weight", "0.0", "0.7", "--beam_size", "2"]
+        + ["--lm_weight", "0.0", "0.7", "--beam_size", "2", "--penalty", "0", "1"]
     )
-    assert len(capsys.readouterr().out.strip().split("\n")) == 2 + 2
+    assert len(capsys.readouterr().out.strip().split("\n")) == 2 + 3
     tuned = ["--config", str(tmp_path / "decode_tuned.yaml")]
     asr_inference.main([*model, *tuned, "--data_dirs", data])
     assert len((tmp_path / "test" / "text").read_text().splitlines()) == 2
@@ -196,6 +196,28 @@ def test_a_tuned_weight_is_that_of_a_fresh_search(world):
     assert tuned(speech) != fresh(speech)
     set_weights(tuned, SearchOptions("transducer", 3, lm_weight=0.7))
     assert tuned(speech) == fresh(speech)
+
+
+@pytest.mark.parametrize(
+    "conf, lm",
+    [
+        ({"search_type": "default"}, "transformer_lm"),
+        ({"search_type": "tsd", "max_sym_exp": 2}, "rnn_lm"),
+    ],
+)
+def test_tokens_of_a_transducer_are_rewarded(world, conf, lm):
+    """The best path of a beam that loses nothing gains the reward of its tokens."""
+    conf = dict(conf, score_norm=False)
+    plain, paid, most = (
+        recogniser(
+            world, lm=lm, beam_size=3, lm_weight=0.5, penalty=p, transducer_conf=conf
+        )(speech_of(world))
+        for p in (0.0, 1e-3, 30.0)
+    )
+    assert paid.token_ids == plain.token_ids and plain.tokens
+    expected = plain.score + 1e-3 * len(plain.tokens)
+    assert paid.score == pytest.approx(expected, abs=1e-4)
+    assert len(most.tokens) > len(plain.tokens)
 
 
 def make_cif(world, autoregressive):
