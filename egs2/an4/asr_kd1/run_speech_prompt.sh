@@ -12,5 +12,5 @@ nbpe=100
 common=(--lang en --train_set train --valid_set dev --test_sets "test" --speech_encoder "${encoder}" --targets ""
     --overlap_opts "--report_only")
 short="--max_epoch 30 --scheduler_conf warmup_steps_list=[0,150,1000]"  # for 34 steps an epoch
-llm_short="--max_epoch 6 --scheduler_conf warmup_steps_list=[0,60,740]"  # for 123
+llm_short="--max_epoch 5 --keep_nbest_models 2 --scheduler_conf warmup_steps_list=[0,60,740]"  # for 139
 . scripts/speech_prompt.sh
