@@ -165,6 +165,15 @@ class CausalLM(torch.nn.Module):
         self.model = model
         self.is_fixed = freeze and lora is None
 
+    def _apply(self, fn, recurse=True):
+        # ESPnet casts whole models to the dtype of their training or decoding.
+        frozen = [p for p in self.parameters() if not p.requires_grad]
+        dtypes = [p.dtype for p in frozen]
+        super()._apply(fn, recurse)
+        for parameter, dtype in zip(frozen, dtypes):
+            parameter.data = parameter.data.to(dtype)
+        return self
+
     @property
     def size(self) -> int:
         """E, width of an embedding."""

@@ -159,3 +159,16 @@ def test_head_is_not_copied_for_every_row_of_a_batch(tmp_path):
     shapes = [event.input_shapes for event in profile.events()]
     copied = [5, *head.T.shape]  # what torch multiplies with where it cannot fold
     assert not any(copied in found for found in shapes)
+
+
+def test_frozen_weights_keep_their_dtype_when_the_model_is_cast(tmp_path):
+    save_llm("llama", tmp_path)
+    lora = {"r": 2, "target_modules": ["o_proj"]}
+    lm = CausalLM(load_causal_lm(tmp_path, dtype="bfloat16"), lora=lora)
+    weight = lm.model.get_input_embeddings().weight.clone()
+    torch.nn.ModuleList([lm]).to(dtype=torch.float32)
+    dtypes = {p.requires_grad: p.dtype for p in lm.parameters()}
+    assert dtypes == {True: torch.float32, False: torch.bfloat16}
+    assert lm.model.get_input_embeddings().weight.equal(weight)
+    tuned = CausalLM(load_causal_lm(tmp_path), freeze=False).to(torch.float64)
+    assert {p.dtype for p in tuned.parameters()} == {torch.float64}
