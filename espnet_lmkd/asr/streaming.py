@@ -124,6 +124,11 @@ class StreamingRecogniser(Recogniser):
             )
         if options.nbest > 1:
             raise InputError(f"nbest: {options.nbest}: a stream has one hypothesis")
+        if options.penalty:
+            raise InputError(
+                f"penalty: {options.penalty}: it rewards no more tokens than there are"
+                " frames, which a stream does not know; leave it out"
+            )
         super().__init__(train_config, model_file, options, *args, **kw)
         check_streams(self.model, train_config)
         self.latencies: List[Optional[Latency]] = []

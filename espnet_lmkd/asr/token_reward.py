@@ -49,16 +49,18 @@ def set_transducer_weights(search, options: SearchOptions):
     Returns:
         The language model.
     """
-    if not isinstance(search.lm, RewardingLM):
-        # ESPnet leaves the dropout of a transducer's language model on.
-        search.lm = RewardingLM(search.lm.eval())
-        search.search_algorithm = _counting(search.lm, search.search_algorithm)
     search.lm_weight = options.lm_weight
+    rewards = isinstance(search.lm, RewardingLM)
+    # ESPnet leaves the dropout of a transducer's language model on.
+    lm = (search.lm.lm if rewards else search.lm).eval()
+    if options.penalty and not rewards:
+        search.lm = RewardingLM(lm)
+        search.search_algorithm = _counting(search.lm, search.search_algorithm)
     if options.penalty:
         search.lm.reward = options.penalty / options.lm_weight
-    else:
+    elif rewards:
         search.lm.reward = 0.0
-    return search.lm.lm
+    return lm
 
 
 def _counting(lm: RewardingLM, search):

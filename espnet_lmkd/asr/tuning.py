@@ -70,7 +70,7 @@ def tune(
         Options and WER in percent, best first; of equals the smaller values.
 
     Raises:
-        InputError: the search is greedy and has nothing to tune.
+        InputError: the search has nothing to tune.
     """
     if options.search in ("ctc_greedy", "cif_parallel", "speech_prompt"):
         raise InputError(f"{options.search} has no weights to tune; give search: beam")
@@ -80,6 +80,10 @@ def tune(
     tried = sorted(candidates(options, grid), key=dataclasses.astuple)
     if options.search == "transducer":
         tried = [o for o in tried if o.lm_weight != 0 or o.penalty == 0]
+        if not tried:
+            raise InputError(
+                "a transducer without lm_weight has no penalty; give --penalty 0, too"
+            )
     progress = tqdm(total=len(tried) * len(files), desc="tuning", unit="utt")
     for beam_size, group in itertools.groupby(tried, lambda o: o.beam_size):
         group = list(group)

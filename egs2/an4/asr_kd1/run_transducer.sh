@@ -28,8 +28,11 @@ teacher=exp/asr_rnnt_$(basename "${encoder}")_en_bpe${nbpe}${part}_seed1/valid.c
     --speech_encoder "${encoder}" --speech_encoder_opts "${SPEECH_ENCODER_OPTS:---stack 4}" --asr_configs conf/frozen/train_asr_rnnt.yaml \
     --asr_args "$(trained_for $((30 * times)) 150 1000) --batch_bins 2000000"
 
+. scripts/option_of.sh
+SEEDS=$(option_of seeds "${SEEDS:-1 2 3}" "$@")
+decoding=$(basename "$(option_of inference_config conf/decode_transducer.yaml "$@")" .yaml)
 own=("$@" --targets "" --control_config "" --stop_stage 13)
-students=("${common[@]}" --stage 7 --seeds "${SEEDS:=1 2 3}")
+students=("${common[@]}" --stage 7 --seeds "${SEEDS}")
 case ${INIT:=ctc} in
     ctc)
         ./asr_kd.sh "${students[@]}" "${own[@]}" --skip_eval true --asr_suffix "" --asr_configs "conf/small/train_asr_ctc${tag}.yaml" \
@@ -42,7 +45,7 @@ esac
 labelled=()
 if [ -n "${rest}" ]; then  # what the transcripts give without the rest
     ./asr_kd.sh "${students[@]}" "${own[@]}" --asr_configs "conf/small/train_asr_rnnt${tag}.yaml" --asr_args "$(trained_for $((epochs * times)) "${steps[@]}")"
-    for seed in ${SEEDS}; do labelled+=("rnnt${tag}_labelled=exp/asr_rnnt${tag}_raw_en_bpe${nbpe}${part}${suffix}_seed${seed}:decode_transducer"); done
+    for seed in ${SEEDS}; do labelled+=("rnnt${tag}_labelled=exp/asr_rnnt${tag}_raw_en_bpe${nbpe}${part}${suffix}_seed${seed}:${decoding}"); done
 fi
 kd=conf/small/train_asr_kd_rnnt${tag}_one_best_path.yaml
 ./asr_kd.sh "${students[@]}" --unlabelled_sets "${rest}" --speech_teacher "${teacher}" --targets teacher_path_topk \

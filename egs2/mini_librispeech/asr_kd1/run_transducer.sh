@@ -16,35 +16,44 @@ encoder=${SPEECH_ENCODER:-openai/whisper-base.en}
 rest=${percent:+rest_${percent}}
 common=("${parts[@]}" --lang en --valid_set dev --test_sets "test" --inference_config conf/decode_transducer_greedy.yaml)
 
+. scripts/option_of.sh
+SEEDS=$(option_of seeds "${SEEDS:-1 2 3}" "$@")
+decoding=$(basename "$(option_of inference_config conf/decode_transducer_greedy.yaml "$@")" .yaml)
+last=$(option_of stop_stage 13 "$@")
+
+large=(--unlabelled_sets "${rest}" --speech_encoder "${encoder}" --asr_args "${schedule}" "$@" --seeds 1 --asr_suffix "" --init_model "" --control_config ""
+    --targets "" --asr_configs conf/frozen/train_asr_rnnt_teacher.yaml)
+./asr_kd.sh "${common[@]}" "${large[@]}" --stop_stage 3  # what teacher and students hear
 if [ -z "${SPEECH_TEACHER:-}" ]; then
     SPEECH_TEACHER=exp/asr_rnnt_teacher_$(basename "${encoder}")_en_bpe${nbpe}${percent:+_${percent}}_seed1/valid.cer_ctc.ave.pth
-    [ -f "${SPEECH_TEACHER}" ] || ./asr_kd.sh "${common[@]}" --unlabelled_sets "${rest}" --speech_encoder "${encoder}" --asr_args "${schedule}" "$@" --stage 1 --stop_stage 13 --seeds 1 \
-        --asr_suffix "" --init_model "" --control_config "" --targets "" --asr_configs conf/frozen/train_asr_rnnt_teacher.yaml
+    [ -f "${SPEECH_TEACHER}" ] || ./asr_kd.sh "${common[@]}" "${large[@]}" --stage 4 --stop_stage 13
 fi
 
-common+=(--stage 5 --seeds "${SEEDS:=1 2 3}")
+common+=(--stage 5 --seeds "${SEEDS}")
+STACK=${STACK:-false}
 case ${STUDENT:=frozen} in
     frozen)
         train_ctc_students --speech_encoder "${encoder}" --seeds "${SEEDS}" "$@"
         features=$(basename "${encoder}") configs=conf/frozen labelled_schedule=${rnnt_schedule}
         common+=(--speech_encoder "${encoder}" --init_model "$(ctc_init "${encoder}")") schedule=${all_rnnt_schedule} ;;
     filterbank)
-        steps="[0,1000,16000]" features=raw configs=conf/small
+        steps="[0,1000,17800]" features=raw configs=conf/small
         schedule="--max_epoch 30 --scheduler_conf warmup_steps_list=${steps}"
-        labelled_schedule="--max_epoch $((3000 / ${percent:-100})) --scheduler_conf warmup_steps_list=${steps}" ;;
+        labelled_schedule="--max_epoch $((3000 / ${percent:-100})) --scheduler_conf warmup_steps_list=${steps}"
+        ! "${STACK}" || { echo "$0: STACK=true has students of STUDENT=frozen only" >&2; exit 2; } ;;
     *) echo "$0: STUDENT=${STUDENT}: choose frozen or filterbank" >&2; exit 2 ;;
 esac
 
 labelled=()
 if [ -n "${percent}" ]; then  # what the transcripts give without the rest
-    ./asr_kd.sh "${common[@]}" --asr_args "${labelled_schedule}" "$@" --unlabelled_sets "" --targets "" --control_config "" --stop_stage 13 --asr_suffix "" \
-        --asr_configs "${configs}/train_asr_rnnt.yaml"
-    for seed in ${SEEDS}; do labelled+=("rnnt_labelled=exp/asr_rnnt_${features}_en_bpe${nbpe}_${percent}_seed${seed}:decode_transducer_greedy"); done
+    ./asr_kd.sh "${common[@]}" "$@" --unlabelled_sets "" --targets "" --control_config "" --stop_stage $((last < 13 ? last : 13)) --asr_suffix "" \
+        --asr_args "${labelled_schedule}" --asr_configs "${configs}/train_asr_rnnt.yaml"
+    for seed in ${SEEDS}; do labelled+=("rnnt_labelled=exp/asr_rnnt_${features}_en_bpe${nbpe}_${percent}_seed${seed}:${decoding}"); done
 fi
 
 kd=("${configs}/train_asr_kd_rnnt_one_best_path.yaml")
 targets=teacher_path_topk comparison=compare_rnnt_${STUDENT}${percent:+_${percent}}
-if "${STACK:=false}"; then
+if "${STACK}"; then
     kd+=(conf/frozen/train_asr_kd_rnnt_one_best_path_lm_embedding.yaml conf/frozen/train_asr_kd_rnnt_soft_label_one_best_path_lm_embedding.yaml)
     targets+=" teacher_hidden teacher_topk" comparison+=_stack
     common+=(--teacher_config conf/teacher/modernbert_student_base.yaml --hidden_teacher sentence-transformers/all-MiniLM-L6-v2 --extract_opts "--text_case lower")

@@ -7,7 +7,8 @@ import logging
 import numpy as np
 import pytest
 import torch
-from tiny_experiment import LENGTHS, make_speech, make_student
+import yaml
+from tiny_experiment import LENGTHS, make_lm, make_speech, make_student
 from tiny_streaming import make_streaming_student
 
 from espnet_lmkd.bin import asr_inference_streaming
@@ -153,6 +154,24 @@ def test_latency_is_that_of_a_feed_at_the_speed_of_speech(
     assert latency.audio == 3.5 and latency.compute == pytest.approx(sum(seconds))
     found = {name: getattr(latency, name) for name in expected}
     assert found == pytest.approx(expected)
+
+
+def test_a_language_model_takes_part_in_a_stream(world):
+    from espnet_lmkd.asr.decoding import Recogniser
+    from espnet_lmkd.asr.inputs import read_input
+    from espnet_lmkd.asr.streaming import StreamingOptions, StreamingRecogniser
+
+    tokens = yaml.safe_load(files(world)[0].read_text())["token_list"]
+    lm = make_lm(world, tokens)
+    options = StreamingOptions(beam_size=2, lm_weight=0.6)
+    lm_files = (lm / "config.yaml", lm / "valid.loss.ave.pth")
+    stream = StreamingRecogniser(*files(world), options, *lm_files)
+    whole = Recogniser(*files(world), options, *lm_files)
+    speech = read_input(world / "s1-a.wav", 16_000)
+    assert stream(speech)[:3] == whole(speech)[:3] != recogniser(world)(speech)[:3]
+    with pytest.raises(InputError, match="penalty: 0.5: it rewards no more"):
+        options = dataclasses.replace(options, penalty=0.5)
+        StreamingRecogniser(*files(world), options, *lm_files)
 
 
 def test_command_writes_hypotheses_and_latency(world, offline, tmp_path, caplog):

@@ -8,12 +8,13 @@ read_by() { echo --inference_model valid.acc.ave.pth --inference_config "$1"; }
 
 ctc_student=exp/asr_ctc_$(basename "${encoder}")_en_bpe${nbpe}_seedSEED/valid.cer_ctc.ave.pth
 case ${BRIDGE:=conv} in
-    conv) suffix="" ;;
-    ctc) suffix=_ctc; llm_short+=" --decoder_conf bridge=ctc --decoder_conf bridge_conf={} --model_conf ctc_weight=0.3" ;;
-    cif) suffix=_cif; llm_short+=" --decoder_conf bridge=cif --decoder_conf bridge_conf={}" ;;
+    conv) suffix="" bridge="" ;;
+    ctc) suffix=_ctc bridge="--decoder_conf bridge=ctc --decoder_conf bridge_conf={} --model_conf ctc_weight=0.3" ;;
+    cif) suffix=_cif bridge="--decoder_conf bridge=cif --decoder_conf bridge_conf={}" ;;
     *) echo "$0: BRIDGE=${BRIDGE}: choose conv, ctc or cif" >&2; exit 2 ;;
 esac
-llm_short+=" --decoder_conf lm_dtype=${LM_DTYPE:=float32}"
+. scripts/option_of.sh
+llm_args="$(option_of asr_args "${llm_short}" "$@") --decoder_conf lm_dtype=${LM_DTYPE:=float32} ${bridge}"
 
 own=(--stop_stage 13 --asr_suffix "" --nbpe "${nbpe}")
 ./asr_kd.sh "${common[@]}" --asr_args "${short}" "$@" "${own[@]}" --asr_configs conf/frozen/train_asr_ctc.yaml
@@ -28,6 +29,5 @@ for system in ctc:decode_ctc_greedy aed:decode_att; do
 done
 # shellcheck disable=SC2046
 ./asr_kd.sh "${common[@]}" --token_type hugging_face --llm "${llm}" --text_case lower --stage 5 --init_model "${ctc_student}:encoder:encoder" --asr_suffix "${suffix}" \
-    --asr_args "${llm_short}" \
     --asr_configs "conf/llm/train_asr_whisper_smollm2_frozen.yaml conf/llm/train_asr_whisper_smollm2_lora.yaml" \
-    --comparison "compare_speech_prompt${suffix}" --compare_with "${systems[*]}" $(read_by conf/llm/decode_speech_prompt.yaml) "$@"
+    --comparison compare_speech_prompt --compare_with "${systems[*]}" $(read_by conf/llm/decode_speech_prompt.yaml) "$@" --asr_args "${llm_args}"

@@ -3,7 +3,7 @@
 # the configurations' own rate was not the best on dev (README.md), ctc_schedule and rnnt_schedule have another one. Transducers begin with the
 # encoder of a CTC student (train_ctc_students, ctc_init) and train half as long, in batches of half the size.
 percent=${PERCENT:-}
-all_rnnt_schedule="--max_epoch 4 --scheduler_conf warmup_steps_list=[0,300,1600]"  # of 5 h, some of it without transcripts
+all_rnnt_schedule="--max_epoch 4 --scheduler_conf warmup_steps_list=[0,300,1680]"  # of 5 h, some of it without transcripts
 case ${percent} in  # fewer transcripts: a smaller vocabulary and more epochs of fewer steps
     "") nbpe=1000 schedule="" rnnt_schedule=${all_rnnt_schedule} ;;
     30) nbpe=500 schedule="--max_epoch 14 --scheduler_conf warmup_steps_list=[0,150,1000]"
