@@ -22,7 +22,7 @@ class RewardingLM:
         self.lm, self.reward, self.num_frames = lm, 0.0, 0
 
     def score(self, tokens, *args):
-        """Return the raised scores (V,) of what follows (n,) from sos, and the state."""
+        """Return the raised scores (V,) of what follows (n,) from sos, and a state."""
         scores, state = self.lm.score(tokens, *args)
         return scores + (self.reward if len(tokens) <= self.num_frames else 0.0), state
 

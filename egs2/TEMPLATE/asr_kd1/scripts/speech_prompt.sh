@@ -13,6 +13,7 @@ case ${BRIDGE:=conv} in
     cif) suffix=_cif bridge="--decoder_conf bridge=cif --decoder_conf bridge_conf={}" ;;
     *) echo "$0: BRIDGE=${BRIDGE}: choose conv, ctc or cif" >&2; exit 2 ;;
 esac
+# shellcheck source=option_of.sh
 . scripts/option_of.sh
 llm_args="$(option_of asr_args "${llm_short}" "$@") --decoder_conf lm_dtype=${LM_DTYPE:=float32} ${bridge}"
 
