@@ -1,12 +1,13 @@
 # shellcheck shell=bash disable=SC2154
 # Source it in a recipe's run_speech_prompt.sh with its options in "$@": trains and compares CTC, attention decoder,
 # frozen LM and LM with LoRA on the features of speech_encoder. Wants llm, encoder, nbpe, the array common (options of
-# asr_kd.sh), short and llm_short (how long the first two and the last two are trained). Attention decoder and LMs begin
-# with the encoder of the CTC student of their seed. BRIDGE=conv, ctc or cif: between encoder and LM. LM_DTYPE=bfloat16: of the LM's own
-# weights, half the memory, and faster where the processor multiplies it.
+# asr_kd.sh), and how long CTC (ctc_short), attention decoder (short) and LMs (llm_short) are trained; part ends the names of experiments on a part of
+# the transcripts. Attention decoder and LMs begin with the encoder of the CTC student of their seed. BRIDGE=conv, ctc or cif: between encoder
+# and LM. LM_DTYPE=bfloat16: of the LM's own weights, half the memory, and faster where the processor multiplies it. LMS: "frozen lora".
+# ADAPT=<checkpoint of an LM with LoRA, of another domain>: goes on with it instead; encoder and LM stay as they are, bridge and LoRA are trained.
 read_by() { echo --inference_model valid.acc.ave.pth --inference_config "$1"; }
 
-ctc_student=exp/asr_ctc_$(basename "${encoder}")_en_bpe${nbpe}_seedSEED/valid.cer_ctc.ave.pth
+ctc_student=exp/asr_ctc_$(basename "${encoder}")_en_bpe${nbpe}${part}_seedSEED/valid.cer_ctc.ave.pth
 case ${BRIDGE:=conv} in
     conv) suffix="" bridge="" ;;
     ctc) suffix=_ctc bridge="--decoder_conf bridge=ctc --decoder_conf bridge_conf={} --model_conf ctc_weight=0.3" ;;
@@ -15,20 +16,26 @@ case ${BRIDGE:=conv} in
 esac
 # shellcheck source=option_of.sh
 . scripts/option_of.sh
+init=${ctc_student}:encoder:encoder comparison=compare_speech_prompt${part}
 llm_args="$(option_of asr_args "${llm_short}" "$@") --decoder_conf lm_dtype=${LM_DTYPE:=float32} ${bridge}"
+read -r -a lms <<<"${LMS:-frozen lora}"
+if [ -n "${ADAPT:=}" ]; then
+    lms=(lora) init=${ADAPT} suffix=_adapted${suffix} comparison+=_adapted
+    llm_args+=" --freeze_param encoder"
+fi
 
 own=(--stop_stage 13 --asr_suffix "" --nbpe "${nbpe}")
-./asr_kd.sh "${common[@]}" --asr_args "${short}" "$@" "${own[@]}" --asr_configs conf/frozen/train_asr_ctc.yaml
+./asr_kd.sh "${common[@]}" --asr_args "${ctc_short}" "$@" "${own[@]}" --asr_configs conf/frozen/train_asr_ctc.yaml
 # shellcheck disable=SC2046
 ./asr_kd.sh "${common[@]}" --stage 11 --asr_args "${short}" "$@" "${own[@]}" --init_model "${ctc_student}" --asr_configs conf/frozen/train_asr_aed.yaml $(read_by conf/decode_att.yaml)
 
 systems=()
 for system in ctc:decode_ctc_greedy aed:decode_att; do
-    for exp in exp/asr_"${system%%:*}_$(basename "${encoder}")_en_bpe${nbpe}"_seed[0-9]*; do
+    for exp in exp/asr_"${system%%:*}_$(basename "${encoder}")_en_bpe${nbpe}${part}"_seed[0-9]*; do
         systems+=("${system%%:*}=${exp}:${system##*:}")
     done
 done
+configs=("${lms[@]/#/conf/llm/train_asr_whisper_smollm2_}")
 # shellcheck disable=SC2046
-./asr_kd.sh "${common[@]}" --token_type hugging_face --llm "${llm}" --text_case lower --stage 5 --init_model "${ctc_student}:encoder:encoder" --asr_suffix "${suffix}" \
-    --asr_configs "conf/llm/train_asr_whisper_smollm2_frozen.yaml conf/llm/train_asr_whisper_smollm2_lora.yaml" \
-    --comparison compare_speech_prompt --compare_with "${systems[*]}" $(read_by conf/llm/decode_speech_prompt.yaml) "$@" --asr_args "${llm_args}"
+./asr_kd.sh "${common[@]}" --token_type hugging_face --llm "${llm}" --text_case lower --stage 5 --init_model "${init}" --asr_suffix "${suffix}" \
+    --asr_configs "${configs[*]/%/.yaml}" --comparison "${comparison}" --compare_with "${systems[*]}" $(read_by conf/llm/decode_speech_prompt.yaml) "$@" --asr_args "${llm_args}"
