@@ -65,8 +65,8 @@ class HiddenStateTeacher:
             dtype: ``float32`` or ``bfloat16``.
             conf: ``layers``, ``device`` and ``batch_tokens`` of the class.
         """
-        model, tokenizer, commit = load_headless_lm(source, revision)
-        teacher = cls(model.to(getattr(torch, dtype)), tokenizer, **conf)
+        model, tokenizer, commit = load_headless_lm(source, revision, dtype=dtype)
+        teacher = cls(model, tokenizer, **conf)
         teacher.commit = commit
         return teacher
 

@@ -67,8 +67,8 @@ class MaskedLMTeacher:
                 has it, at an error of about 0.01 in a log-probability.
             conf: ``device`` and ``batch_tokens`` of the class.
         """
-        model, tokenizer, commit = load_masked_lm(source, revision)
-        teacher = cls(model.to(getattr(torch, dtype)), tokenizer, token_list, **conf)
+        model, tokenizer, commit = load_masked_lm(source, revision, dtype=dtype)
+        teacher = cls(model, tokenizer, token_list, **conf)
         teacher.commit = commit
         return teacher
 

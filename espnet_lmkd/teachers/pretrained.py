@@ -15,22 +15,24 @@ from transformers import (
 from espnet_lmkd.errors import InputError, first_sentence
 
 
-def load_masked_lm(source, revision=None, needs_head=True):
+def load_masked_lm(source, revision=None, needs_head=True, dtype="float32"):
     """Load a masked LM and its tokenizer; code that came with a model is never run.
 
     Args:
         source: Folder, or id on the Hugging Face hub.
         revision: Branch, tag or commit on the hub.
         needs_head: Refuse a model whose LM head would be random.
+        dtype: Of the weights; buffers such as the frequencies of rotary positions
+            stay as they are, which a cast of the model would round.
 
     Returns:
-        The model (float32, eval mode), its tokenizer, and the commit hash that the hub
+        The model (eval mode), its tokenizer, and the commit hash that the hub
         told or None for a folder.
 
     Raises:
         InputError: If there is no such model, or no LM head where one is needed.
     """
-    model, tokenizer, missing = _load(AutoModelForMaskedLM, source, revision)
+    model, tokenizer, missing = _load(AutoModelForMaskedLM, source, revision, dtype)
     if needs_head and missing:
         raise InputError(
             f"teacher {source!r} has no trained LM head ({missing[0]} is missing);"
@@ -39,12 +41,13 @@ def load_masked_lm(source, revision=None, needs_head=True):
     return model, tokenizer, getattr(model.config, "_commit_hash", None)
 
 
-def load_headless_lm(source, revision=None):
+def load_headless_lm(source, revision=None, dtype="float32"):
     """Load a masked or causal LM without its head, and its tokenizer.
 
     Args:
         source: Folder, or id on the Hugging Face hub.
         revision: Branch, tag or commit on the hub.
+        dtype: As of `load_masked_lm`.
 
     Returns:
         As `load_masked_lm`.
@@ -53,7 +56,7 @@ def load_headless_lm(source, revision=None):
         InputError: If there is no such model, or it is incomplete or an
             encoder-decoder.
     """
-    model, tokenizer, missing = _load(AutoModel, source, revision)
+    model, tokenizer, missing = _load(AutoModel, source, revision, dtype)
     # A pooler is above the last layer; many models come without.
     missing = [name for name in missing if not name.startswith("pooler.")]
     if missing:
@@ -68,7 +71,7 @@ def load_headless_lm(source, revision=None):
     return model, tokenizer, getattr(model.config, "_commit_hash", None)
 
 
-def _load(auto_class, source, revision):
+def _load(auto_class, source, revision, dtype):
     """Return the model, its tokenizer and the names of weights that are missing."""
     path = Path(source)
     looks_local = path.is_absolute() or str(source).startswith(".")
@@ -79,7 +82,7 @@ def _load(auto_class, source, revision):
         tokenizer = AutoTokenizer.from_pretrained(source, **safely)
         model, info = auto_class.from_pretrained(
             source,
-            dtype=torch.float32,
+            dtype=getattr(torch, dtype),
             weights_only=True,
             output_loading_info=True,
             **safely,

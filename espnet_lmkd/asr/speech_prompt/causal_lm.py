@@ -15,6 +15,7 @@ from transformers import (
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
+from espnet_lmkd.asr.speech_prompt.lora import add_lora
 from espnet_lmkd.errors import InputError, first_sentence
 
 DTYPES = ("float32", "bfloat16")
@@ -55,8 +56,9 @@ def load_causal_lm(source, revision=None, dtype: str = "float32"):
 
 def build_causal_lm(config: Dict[str, Any], dtype: str = "float32"):
     """Build a causal LM with random weights from what `lm_config` returned."""
-    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config))
-    return model.to(_dtype(dtype))
+    # Not .to(dtype), which rounds buffers, too: positions would turn by other angles.
+    config = AutoConfig.for_model(**config)
+    return AutoModelForCausalLM.from_config(config, dtype=_dtype(dtype))
 
 
 def lm_config(model) -> Dict[str, Any]:
@@ -98,6 +100,12 @@ def _check_kind(model, source) -> None:
             f"causal LM {source!r} ({kind}) takes no position_ids, without which"
             " batches of speech cannot be padded; take a GPT-2, GPT-NeoX, OPT, Llama,"
             " Qwen, ..."
+        )
+    layers = DynamicCache(config=model.config).layers
+    if not all(hasattr(layer, "batch_select_indices") for layer in layers):
+        raise InputError(
+            f"causal LM {source!r} ({kind}) has layers without attention, of whose"
+            " memory a search cannot choose rows; take a Llama, Qwen, ..."
         )
 
 
@@ -156,7 +164,7 @@ class CausalLM(torch.nn.Module):
             )
         model.requires_grad_(not freeze)
         if lora is not None:
-            add_lora(model, **_checked(lora))
+            add_lora(model, lora)
         if gradient_checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
         # The last places of each row, of which logits are wanted, are no contiguous
@@ -255,43 +263,3 @@ class CausalLM(torch.nn.Module):
 
 def _contiguous(_, args):
     return tuple(arg.contiguous() for arg in args)
-
-
-def _checked(lora: Dict[str, Any]) -> Dict[str, Any]:
-    accepted = list(inspect.signature(add_lora).parameters)[1:]
-    unknown = sorted(set(lora) - set(accepted))
-    if unknown:
-        raise InputError(f"lora has no option {unknown}; choose from {accepted}")
-    return lora
-
-
-def add_lora(
-    model,
-    r: int = 16,
-    alpha: float = 32,
-    dropout: float = 0.0,
-    target_modules: Optional[List[str]] = None,
-) -> None:
-    """Put trainable float32 adapters beside projections of a model, in place."""
-    try:
-        import peft
-    except ImportError as error:
-        raise InputError("lora needs the package peft: pip install peft") from error
-    conf = peft.LoraConfig(
-        r=r, lora_alpha=alpha, lora_dropout=dropout, target_modules=target_modules
-    )
-    try:
-        peft.inject_adapter_in_model(conf, model)
-    except ValueError as error:
-        names = {n.split(".")[-1] for n, m in model.named_modules() if _projects(m)}
-        raise InputError(
-            f"lora: target_modules {target_modules} do not fit; choose from"
-            f" {sorted(names)}"
-        ) from error
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.float()
-
-
-def _projects(module) -> bool:
-    return type(module).__name__ in ("Linear", "Conv1D")

@@ -108,6 +108,19 @@ def test_configuration_rebuilds_the_model(kind, tmp_path):
     assert str(tmp_path) not in yaml.safe_dump(config)
 
 
+def test_rebuilt_in_half_precision_positions_are_those_of_the_loaded(tmp_path):
+    model = save_llm("llama", tmp_path, hidden_size=128)  # a head is 64 wide
+    loaded = load_causal_lm(tmp_path, dtype="bfloat16")
+    again = build_causal_lm(lm_config(loaded), "bfloat16")
+    again.load_state_dict(loaded.state_dict())
+    frequencies = [m.model.rotary_emb.inv_freq for m in (model, loaded, again)]
+    assert frequencies[0].equal(frequencies[1]) and frequencies[0].equal(frequencies[2])
+    assert {p.dtype for p in again.parameters()} == {torch.bfloat16}
+    ids = torch.randint(0, 20, (1, 300))
+    with torch.no_grad():
+        assert again.eval()(ids).logits.equal(loaded(ids).logits)
+
+
 def test_context_rows_can_be_taken_several_times(tmp_path):
     lm = CausalLM(save_llm("llama", tmp_path)).eval()
     embeds, mask = torch.randn(2, 3, 16), torch.ones(2, 3, dtype=torch.bool)
@@ -139,6 +152,11 @@ def test_what_does_not_fit_is_refused(tmp_path):
     save_llm("bloom", tmp_path / "bloom", hidden_size=16, n_layer=1, n_head=2)
     with pytest.raises(InputError, match=r"\(bloom\) takes no position_ids"):
         load_causal_lm(tmp_path / "bloom")
+    attention = dict(num_attention_heads=2, num_key_value_heads=1)
+    layers = dict(layer_types=["conv", "full_attention"], block_ff_dim=16, **attention)
+    save_llm("lfm2", tmp_path / "lfm2", **{**small, **layers, "num_hidden_layers": 2})
+    with pytest.raises(InputError, match=r"\(lfm2\) has layers without attention"):
+        load_causal_lm(tmp_path / "lfm2")
     llama = save_llm("llama", tmp_path / "llama")
     with pytest.raises(InputError, match="has no tokenizer for the instruction"):
         read_instruction(tmp_path / "llama", None, "numbers:")
