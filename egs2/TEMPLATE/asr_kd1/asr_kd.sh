@@ -63,7 +63,7 @@ asr_configs="conf/train_asr_ctc.yaml conf/train_asr_kd_ctc_interaed.yaml"  # fir
 control_config=     # configuration trained once more on targets shuffled across utterances
 seeds=1             # space separated
 init_model=         # checkpoint that trainings begin with, e.g. of another domain, or <checkpoint>:encoder:encoder; SEED in it stands for theirs
-asr_args=           # passed to every training, e.g. "--max_epoch 5"
+asr_args=           # passed to every training, e.g. "--max_epoch 5"; SEED in it stands for theirs
 asr_suffix=         # ends the experiments' names, to keep variants apart
 inference_config=conf/decode_ctc_greedy.yaml
 inference_model=valid.cer_ctc.ave.pth
@@ -236,7 +236,7 @@ if run_stage 11 "${skip_train}"; then
             --valid_shape_file "${stats_dir}/valid/speech_shape" \
             --valid_shape_file "${stats_dir}/valid/text_shape.${token_type}" \
             $(normalization_of "${configs[index]}") $(llm_of "${configs[index]}") ${init:+--init_param "${init}"} \
-            --multiprocessing_distributed "$([ "${ngpu}" -gt 1 ] && echo true || echo false)" --resume true --fold_length 80000 --fold_length 150 --output_dir "${exp}" ${asr_args} &
+            --multiprocessing_distributed "$([ "${ngpu}" -gt 1 ] && echo true || echo false)" --resume true --fold_length 80000 --fold_length 150 --output_dir "${exp}" ${asr_args//SEED/${exp_seeds[index]}} &
         started
     done
     finish

@@ -6,54 +6,12 @@ from typing import Any, Dict, Optional
 import torch
 from torch.nn.functional import gelu, pad
 
+from espnet_lmkd.alignment.runs import merge_runs
 from espnet_lmkd.asr.cif_decoder import Integrator
+from espnet_lmkd.asr.speech_prompt.abs_bridge import AbsBridge
+from espnet_lmkd.asr.speech_prompt.posterior_bridge import PosteriorBridge
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.padded import Padded
-
-
-class AbsBridge(torch.nn.Module):
-    """Make (B, T', E) vectors of (B, T, D) frames; none depends on its batch.
-
-    Args:
-        quantity_losses: (B,) of the last batch in training, where there are any.
-        quantity_weight: weight of their mean beside the cross-entropy.
-    """
-
-    quantity_losses: Optional[torch.Tensor] = None
-    quantity_weight: float = 0.0
-    linear: torch.nn.Linear
-
-    @torch.no_grad()
-    def speak_like(self, embeddings: torch.Tensor) -> None:
-        """Begin with vectors as large as the LM's embeddings (V, E).
-
-        Larger ones drown what the layers of an LM add to them: 0.58 a dimension by
-        torch's initial weights, where SmolLM2-135M has 0.14.
-
-        linear ~ U(-b, b),  b = sqrt(3 / D) std(embeddings), for frames of variance 1
-        """
-        bound = (3 / self.linear.in_features) ** 0.5 * float(embeddings.float().std())
-        torch.nn.init.uniform_(self.linear.weight, -bound, bound)
-        torch.nn.init.zeros_(self.linear.bias)
-
-    def use_ctc(self, ctc: torch.nn.Module, blank: int) -> None:
-        """Take note of the recogniser's `espnet2.asr.ctc.CTC`; most have no use for it.
-
-        Args:
-            ctc: the layer.
-            blank: its id of blank.
-        """
-
-    def forward(
-        self, frames: Padded, token_lengths: Optional[torch.Tensor] = None
-    ) -> Padded:
-        """Return the vectors.
-
-        Args:
-            frames: (B, T, D).
-            token_lengths: (B,) tokens of the transcripts, in training.
-        """
-        raise NotImplementedError
 
 
 class ConvBridge(AbsBridge):
@@ -176,7 +134,12 @@ class CIFBridge(AbsBridge):
         return Padded(self.linear(fired.vectors.data), fired.vectors.lengths)
 
 
-BRIDGES = {"conv": ConvBridge, "ctc": CTCBridge, "cif": CIFBridge}
+BRIDGES = {
+    "conv": ConvBridge,
+    "ctc": CTCBridge,
+    "cif": CIFBridge,
+    "posterior": PosteriorBridge,
+}
 
 
 def build_bridge(
@@ -192,40 +155,3 @@ def build_bridge(
             f"bridge {name!r} has no option {unknown}; choose from {accepted}"
         )
     return BRIDGES[name](encoder_size, lm_size, **conf)
-
-
-def merge_runs(
-    frames: Padded, labels: torch.Tensor, dropped: Optional[int] = None
-) -> Padded:
-    """Replace neighbouring frames of equal label by their mean.
-
-    Args:
-        frames: (B, T, D).
-        labels: (B, T) of any integers.
-        dropped: frames of this label are left out.
-
-    Returns:
-        (B, R, D), a vector for each run.
-
-    Example:
-        >>> frames = Padded(torch.tensor([[[1.0], [3.0], [5.0]]]), torch.tensor([3]))
-        >>> merge_runs(frames, torch.tensor([[7, 7, 0]])).data.tolist()
-        [[[2.0], [5.0]]]
-        >>> merge_runs(frames, torch.tensor([[7, 7, 0]]), dropped=0).data.tolist()
-        [[[2.0]]]
-    """
-    data, kept = frames.data, frames.mask
-    if dropped is not None:
-        kept = kept & (labels != dropped)
-    starts = pad(labels[:, 1:] != labels[:, :-1], (1, 0), value=True) & kept
-    lengths = starts.sum(1)
-    # The runs count from 1; 0 collects what is no part of any.
-    runs = starts.cumsum(1).masked_fill(~kept, 0)
-    shape = (len(data), int(lengths.max()) + 1)
-    sizes = data.new_zeros(shape, dtype=torch.float32)
-    sizes.scatter_add_(1, runs, torch.ones_like(runs, dtype=torch.float32))
-    sums = data.new_zeros((*shape, data.shape[2]), dtype=torch.float32)
-    where = runs.unsqueeze(2).expand_as(data)
-    sums = sums.scatter_add(1, where, data.masked_fill(~kept.unsqueeze(2), 0.0).float())
-    means = sums / sizes.clamp(min=1.0).unsqueeze(2)
-    return Padded(means[:, 1:].to(data.dtype), lengths)

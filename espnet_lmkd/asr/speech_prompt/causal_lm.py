@@ -1,6 +1,7 @@
 """A causal language model that reads vectors: frozen, adapted by LoRA, or trained."""
 
 import copy
+import functools
 import inspect
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
@@ -69,20 +70,34 @@ def lm_config(model) -> Dict[str, Any]:
     return {**config, "model_type": model.config.model_type}
 
 
-def read_instruction(source, revision, text: str) -> List[int]:
-    """Return the ids of a text, without special tokens around it."""
-    if not text:
-        return []
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            source, revision=revision, trust_remote_code=False
-        )
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"causal LM {source!r} has no tokenizer for the instruction"
-            f" ({first_sentence(error)})"
-        ) from error
-    return tokenizer(text, add_special_tokens=False).input_ids
+class TextReader:
+    """Read text as ids of an LM, without special tokens around it.
+
+    Args:
+        source, revision: as of `load_causal_lm`; its tokenizer is loaded where there is
+            a text to read.
+    """
+
+    def __init__(self, source, revision=None):
+        self.source, self.revision = source, revision
+
+    def __call__(self, text: str) -> List[int]:
+        """Return the ids."""
+        if not text:
+            return []
+        return self._tokenizer(text, add_special_tokens=False).input_ids
+
+    @functools.cached_property
+    def _tokenizer(self):
+        try:
+            return AutoTokenizer.from_pretrained(
+                self.source, revision=self.revision, trust_remote_code=False
+            )
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"causal LM {self.source!r} has no tokenizer to read text with"
+                f" ({first_sentence(error)})"
+            ) from error
 
 
 def _dtype(name: str) -> torch.dtype:

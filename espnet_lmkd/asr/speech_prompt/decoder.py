@@ -10,10 +10,10 @@ from espnet_lmkd.asr.speech_prompt.bridge import build_bridge
 from espnet_lmkd.asr.speech_prompt.causal_lm import (
     CausalLM,
     Context,
+    TextReader,
     build_causal_lm,
     lm_config,
     load_causal_lm,
-    read_instruction,
 )
 from espnet_lmkd.asr.speech_prompt.prompt import Prompt, build_prompt
 from espnet_lmkd.errors import InputError
@@ -27,11 +27,13 @@ class PromptConfig(NamedTuple):
         lm: configuration of the language model.
         begin: id of its beginning-of-sequence token.
         instruction: ids of the text between speech and transcript.
+        bridge: options of the bridge that stand for files read by training.
     """
 
     lm: Dict[str, Any]
     begin: int
     instruction: List[int]
+    bridge: Dict[str, Any] = {}
 
 
 class SpeechPromptDecoder(AbsDecoder, BatchScorerInterface):
@@ -55,7 +57,7 @@ class SpeechPromptDecoder(AbsDecoder, BatchScorerInterface):
         model: folder, or id on the Hugging Face hub; read only without `config`.
         revision: branch, tag or commit on the hub.
         config: builds the LM without its pretrained weights.
-        bridge: `conv`, `ctc` or `cif`.
+        bridge: `conv`, `ctc`, `cif` or `posterior`.
         bridge_conf: options of the bridge.
         instruction: text between speech and transcript, for example of a domain.
         freeze: whether the LM's own weights stay as they are.
@@ -83,12 +85,15 @@ class SpeechPromptDecoder(AbsDecoder, BatchScorerInterface):
         gradient_checkpointing: bool = False,
     ):
         super().__init__()
+        bridge_conf = bridge_conf or {}
         if config:
             self.prompt_config = PromptConfig(**config)
             lm = build_causal_lm(self.prompt_config.lm, lm_dtype)
+            bridge_conf = {**bridge_conf, **self.prompt_config.bridge}
         else:
             lm = load_causal_lm(model, revision, lm_dtype)
-            ids = read_instruction(model, revision, instruction)
+            read = TextReader(model, revision)
+            ids = read(instruction)
             self.prompt_config = PromptConfig(lm_config(lm), _begin(lm, model), ids)
         self.lm = CausalLM(lm, freeze, lora, gradient_checkpointing)
         if vocab_size > self.lm.vocab_size:
@@ -98,9 +103,12 @@ class SpeechPromptDecoder(AbsDecoder, BatchScorerInterface):
             )
         self.vocab_size = vocab_size
         self.bridge = build_bridge(
-            bridge, encoder_output_size, self.lm.size, bridge_conf or {}
+            bridge, encoder_output_size, self.lm.size, bridge_conf
         )
-        self.bridge.speak_like(self.lm.model.get_input_embeddings().weight)
+        if not config:
+            self.bridge.speak_like(self.lm.model.get_input_embeddings().weight, read)
+            built = self.prompt_config._replace(bridge=self.bridge.config())
+            self.prompt_config = built
         self._scored = None
 
     def config(self) -> Dict[str, Any]:

@@ -2,7 +2,7 @@
 # Source it in a recipe's run_speech_prompt.sh with its options in "$@": trains and compares CTC, attention decoder,
 # frozen LM and LM with LoRA on the features of speech_encoder. Wants llm, encoder, nbpe, the array common (options of
 # asr_kd.sh), and how long CTC (ctc_short), attention decoder (short) and LMs (llm_short) are trained; part ends the names of experiments on a part of
-# the transcripts. Attention decoder and LMs begin with the encoder of the CTC student of their seed. BRIDGE=conv, ctc or cif: between encoder
+# the transcripts. Attention decoder and LMs begin with the encoder of the CTC student of their seed. BRIDGE=conv, ctc, cif or posterior: between encoder
 # and LM. LM_DTYPE=bfloat16: of the LM's own weights, half the memory, and faster where the processor multiplies it. LMS: "frozen lora".
 # ADAPT=<checkpoint of an LM with LoRA, of another domain>: goes on with it instead; encoder and LM stay as they are, bridge and LoRA are trained.
 read_by() { echo --inference_model valid.acc.ave.pth --inference_config "$1"; }
@@ -11,8 +11,9 @@ ctc_student=exp/asr_ctc_$(basename "${encoder}")_en_bpe${nbpe}${part}_seedSEED/v
 case ${BRIDGE:=conv} in
     conv) suffix="" bridge="" ;;
     ctc) suffix=_ctc bridge="--decoder_conf bridge=ctc --decoder_conf bridge_conf={} --model_conf ctc_weight=0.3" ;;
+    posterior) suffix=_posterior bridge="--decoder_conf bridge=posterior --decoder_conf bridge_conf={\"student\":\"${ctc_student}\",\"text_case\":\"lower\"}" ;;
     cif) suffix=_cif bridge="--decoder_conf bridge=cif --decoder_conf bridge_conf={}" ;;
-    *) echo "$0: BRIDGE=${BRIDGE}: choose conv, ctc or cif" >&2; exit 2 ;;
+    *) echo "$0: BRIDGE=${BRIDGE}: choose conv, ctc, cif or posterior" >&2; exit 2 ;;
 esac
 # shellcheck source=option_of.sh
 . scripts/option_of.sh

@@ -4,8 +4,10 @@ from itertools import groupby
 
 import pytest
 import torch
+import yaml
 
-from espnet_lmkd.asr.speech_prompt.bridge import build_bridge, merge_runs
+from espnet_lmkd.alignment.runs import merge_runs
+from espnet_lmkd.asr.speech_prompt.bridge import build_bridge
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.padded import Padded
 
@@ -125,7 +127,9 @@ def test_an_utterance_does_not_see_its_batch(frames, name):
 
 
 def test_wrong_options_are_named():
-    with pytest.raises(InputError, match=r"unknown bridge 'mlp'.*'conv', 'ctc', 'cif'"):
+    with pytest.raises(
+        InputError, match=r"unknown bridge 'mlp'.*'conv', 'ctc', 'cif', 'po"
+    ):
         build("mlp")
     with pytest.raises(InputError, match=r"no option \['stride'\]; .*num_convs"):
         build("conv", stride=2)
@@ -133,6 +137,60 @@ def test_wrong_options_are_named():
 
 def test_vectors_begin_as_large_as_embeddings():
     bridge = build_bridge("conv", 64, 128, {"num_convs": 0})
-    bridge.speak_like(0.2 * torch.randn(1000, 128))
+    bridge.speak_like(0.2 * torch.randn(1000, 128), read=None)
     vectors = bridge(Padded(torch.randn(4, 50, 64), torch.full((4,), 50))).data
     assert float(vectors.std()) == pytest.approx(0.2, rel=0.1)
+
+
+TOKENS = ["<blank>", "\u2581THE", "CAT", "<sos/eos>"]
+
+
+def write_student(folder, tokens=TOKENS, token_type="bpe", layer="ctc.ctc_lo"):
+    torch.manual_seed(5)
+    parts = {"weight": torch.randn(len(tokens), 6), "bias": torch.randn(len(tokens))}
+    state = {f"{layer}.{name}": value for name, value in parts.items()}
+    torch.save(state, folder / "valid.cer_ctc.ave.pth")
+    conf = {"token_list": list(tokens), "token_type": token_type}
+    (folder / "config.yaml").write_text(yaml.safe_dump(conf), encoding="utf-8")
+    return folder / "valid.cer_ctc.ave.pth", *parts.values()
+
+
+def test_posteriors_are_mixtures_of_what_the_tokens_say(frames, tmp_path):
+    student, weight, bias = write_student(tmp_path)
+    bridge = build_bridge("posterior", 6, 5, {"student": student, "text_case": "lower"})
+    embeddings, read = torch.randn(9, 5), {" the": [3], "cat": [4, 8], "": []}
+    bridge.speak_like(embeddings, read.__getitem__)
+    spoken = torch.stack([embeddings[3], (embeddings[4] + embeddings[8]) / 2])
+    again = build_bridge("posterior", 6, 5, {"student": "gone", **bridge.config()})
+    again.load_state_dict(bridge.state_dict())
+    out = again(frames)
+    for row, count, speech, n in zip(out.data, out.lengths, frames.data, LENGTHS):
+        probs = (speech[:n] @ weight.T + bias).softmax(1)
+        expected, start = [], 0
+        for label, run in groupby(probs.argmax(1).tolist()):
+            stop = start + len(list(run))
+            heard = probs[start:stop, 1:].mean(0)
+            heard = heard / heard.sum()  # the end of a sentence says nothing
+            if label:
+                expected.append(heard[:2] @ spoken)
+            start = stop
+        assert count == len(expected)
+        torch.testing.assert_close(row[:count], torch.stack(expected))
+    trained = {name for name, p in bridge.named_parameters() if p.requires_grad}
+    assert trained == {"embeddings", "linear.weight", "linear.bias"}
+
+
+def test_students_that_do_not_fit_are_named(tmp_path):
+    with pytest.raises(InputError, match="gone.pth: no such file; train a CTC student"):
+        build("posterior", student=tmp_path / "gone.pth")
+    student, *_ = write_student(tmp_path)
+    with pytest.raises(InputError, match="frames of 6 values, this encoder 7"):
+        build_bridge("posterior", 7, 5, {"student": student})
+    with pytest.raises(InputError, match="text_case 'upper'; choose one of"):
+        build("posterior", student=student, text_case="upper")
+    student, *_ = write_student(tmp_path, layer="decoder")
+    with pytest.raises(InputError, match="has no CTC layer"):
+        build("posterior", student=student)
+    student, *_ = write_student(tmp_path, token_type="hugging_face")
+    with pytest.raises(InputError, match="has token_type hugging_face; one with bpe"):
+        build("posterior", student=student)

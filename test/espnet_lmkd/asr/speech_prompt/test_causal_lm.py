@@ -7,10 +7,10 @@ from tiny_llm import KINDS, save_llm
 
 from espnet_lmkd.asr.speech_prompt.causal_lm import (
     CausalLM,
+    TextReader,
     build_causal_lm,
     lm_config,
     load_causal_lm,
-    read_instruction,
 )
 from espnet_lmkd.errors import InputError
 
@@ -158,8 +158,8 @@ def test_what_does_not_fit_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"\(lfm2\) has layers without attention"):
         load_causal_lm(tmp_path / "lfm2")
     llama = save_llm("llama", tmp_path / "llama")
-    with pytest.raises(InputError, match="has no tokenizer for the instruction"):
-        read_instruction(tmp_path / "llama", None, "numbers:")
+    with pytest.raises(InputError, match="has no tokenizer to read text"):
+        TextReader(tmp_path / "llama")("numbers:")
     with pytest.raises(InputError, match="lora adapts a frozen LM"):
         CausalLM(llama, freeze=False, lora={})
     with pytest.raises(InputError, match=r"lora has no option \['rank'\]; .*'r', 'al"):
