@@ -1,10 +1,5 @@
-"""Decode test sets with a trained recogniser."""
+"""A trained recogniser with one search."""
 
-import dataclasses
-import hashlib
-import json
-import logging
-import time
 from pathlib import Path
 from typing import List, NamedTuple, Optional
 
@@ -13,23 +8,21 @@ import torch
 import yaml
 from espnet2.bin.asr_inference import Speech2Text
 from humanfriendly import parse_size
-from tqdm import tqdm
 
 import espnet_lmkd.asr.task  # noqa: F401  models of this pack load by name
 from espnet_lmkd.asr.checkpoint import check_checkpoint, read_checkpoint
 from espnet_lmkd.asr.compat import TooShortUttError
 from espnet_lmkd.asr.ctc_greedy import ctc_greedy
 from espnet_lmkd.asr.encoding import encode_one
-from espnet_lmkd.asr.inputs import Inputs, read_input, read_inputs
+from espnet_lmkd.asr.inputs import Inputs
 from espnet_lmkd.asr.search import SearchOptions, check_lm, check_model, check_options
 from espnet_lmkd.asr.speech_prompt import generation as speech_prompt
+from espnet_lmkd.asr.speech_prompt.causal_lm import TooManyVectorsError
 from espnet_lmkd.asr.token_reward import set_transducer_weights
-from espnet_lmkd.data.directory import write_lines, write_table
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.padded import Padded
 
-logger = logging.getLogger(__name__)
-
+SLOWEST_FEATURES = 12.5  # a second; faster ones get room for more tokens
 SHORTEST = 0.03  # seconds; the padding of a short-time Fourier transform needs this
 
 
@@ -136,6 +129,10 @@ class Recogniser:
         if self.options.search == "cif_parallel":
             found = self.model.decoder.parallel_decode(self._encode(speech))
             return [self._hypothesis(*found[0])]
+        if self.options.search == "speech_prompt":
+            return self._generate(
+                [self._encode(speech).data[0]], [self._seconds(speech)]
+            )
         results = self.speech2text(speech)
         if isinstance(results, tuple):  # with the greedy results of InterCTC
             results = results[0]
@@ -168,18 +165,34 @@ class Recogniser:
             except TooShortUttError:
                 continue
         if encoded:
+            lengths = [seconds[index] for index in encoded]
+            found = self._generate(list(encoded.values()), lengths)
+            for index, hypothesis in zip(encoded, found):
+                results[index] = [hypothesis]
+        return results
+
+    def _generate(self, encoded, seconds: List[float]) -> List[Hypothesis]:
+        try:
             found = speech_prompt.generate(
                 self.model.decoder,
-                list(encoded.values()),
-                [seconds[index] for index in encoded],
+                encoded,
+                seconds,
                 self.model.sos,
                 self.model.eos,
                 self.options.beam_size,
                 speech_prompt.Limits(**self.options.limits),
             )
-            for index, (ids, score, limit) in zip(encoded, found):
-                results[index] = [self._hypothesis(ids, score, limit)]
-        return results
+        except TooManyVectorsError:
+            if len(encoded) == 1:
+                return [Hypothesis("", [], [], 0.0, "positions")]
+            singly = ([[frames], [n]] for frames, n in zip(encoded, seconds))
+            return [self._generate(*one)[0] for one in singly]
+        return [self._hypothesis(*hypothesis) for hypothesis in found]
+
+    def _seconds(self, speech) -> float:
+        """Return how long speech lasts; nobody says how fast features are."""
+        rate = self.sample_rate if speech.ndim == 1 else SLOWEST_FEATURES
+        return len(speech) / rate
 
     @torch.no_grad()
     def _encode(self, speech) -> Padded:
@@ -207,94 +220,3 @@ class Recogniser:
         if self.speech2text.asr_train_args.token_type == "hugging_face":
             return " ".join(text.replace(" ' ", "'").split())
         return text
-
-
-def decode_set(
-    recogniser: Recogniser, data_dir, output_dir, num_utts: Optional[int] = None
-) -> None:
-    """Decode a data directory into `text`, `token`, `token_int`, `score`, `rtf.json`.
-
-    `nbest` has all hypotheses of each utterance, if more than one was asked for, and
-    `limits` names the utterances of `speech_prompt` that did not end by themselves.
-    A set decoded with the same files and options before is left as it is. An utterance
-    too short for the encoder gets an empty hypothesis and is named in a warning.
-
-    Args:
-        recogniser: model and search.
-        data_dir: with `wav.scp`, or with `feats.scp` of dumped features.
-        output_dir: `<experiment>/<decode tag>/<test set>`.
-        num_utts: decode only so many, evenly spread.
-    """
-    output_dir = Path(output_dir)
-    inputs = read_inputs(data_dir, num_utts)
-    listed = json.dumps([[u, p, version(p)] for u, p in inputs.files.items()])
-    done = {
-        "options": dataclasses.asdict(recogniser.options),
-        "files": {str(p): version(p) for p in recogniser.files},
-        "inputs": hashlib.sha256(listed.encode()).hexdigest(),
-    }
-    report = output_dir / "rtf.json"
-    if report.is_file() and json.loads(report.read_text()).get("decoded") == done:
-        logger.warning(f"{output_dir}: already decoded")
-        return
-    lists, audio, compute = {}, 0.0, 0.0
-    progress = tqdm(total=len(inputs.files), desc=str(output_dir), unit="utt")
-    for batch in recogniser.batches(inputs):
-        speeches = [read_input(inputs.files[u], recogniser.sample_rate) for u in batch]
-        seconds = [
-            inputs.seconds.get(utterance, len(speech) / recogniser.sample_rate)
-            for utterance, speech in zip(batch, speeches)
-        ]
-        start = time.perf_counter()
-        found = recogniser.recognise(speeches, seconds)
-        compute += time.perf_counter() - start
-        audio += sum(seconds)
-        lists.update(zip(batch, found))
-        progress.update(len(batch))
-    progress.close()
-    nothing = [Hypothesis("", [], [], 0.0)]
-    hypotheses = {utt: (hyps or nothing)[0] for utt, hyps in lists.items()}
-    if too_short := [utt for utt, hyps in lists.items() if not hyps]:
-        logger.warning(
-            f"{data_dir}: {len(too_short)} utterances are too short for the encoder "
-            f"and have an empty hypothesis: {too_short}"
-        )
-    columns = {
-        "text": {utt: hyp.text for utt, hyp in hypotheses.items()},
-        "token": {utt: " ".join(hyp.tokens) for utt, hyp in hypotheses.items()},
-        "token_int": {
-            utt: " ".join(map(str, hyp.token_ids)) for utt, hyp in hypotheses.items()
-        },
-        "score": {utt: f"{hyp.score:.4f}" for utt, hyp in hypotheses.items()},
-    }
-    if recogniser.options.nbest > 1:
-        rows = {u: [[h.text, h.tokens, h.score] for h in n] for u, n in lists.items()}
-        columns["nbest"] = {utt: json.dumps(row) for utt, row in rows.items()}
-    if recogniser.options.search == "speech_prompt":
-        limits = {utt: hyp.limit for utt, hyp in hypotheses.items() if hyp.limit}
-        columns["limits"] = limits
-        if limits:
-            logger.warning(
-                f"{output_dir / 'limits'}: {len(limits)} hypotheses ended by length or"
-                " repetition"
-            )
-    (output_dir / "nbest").unlink(missing_ok=True)
-    for name, table in columns.items():
-        write_table(output_dir / name, table)
-    rtf = {
-        "seconds_audio": round(audio, 3),
-        "seconds_compute": round(compute, 3),
-        "rtf": compute / max(audio, 1e-9),
-        "search": recogniser.options.search,
-        "device": recogniser.device,
-        "threads": torch.get_num_threads(),
-        "parameters": recogniser.num_parameters,
-        "decoded": done,
-    }
-    write_lines(report, [json.dumps(rtf, indent=2)])
-
-
-def version(path) -> List[int]:
-    """Return size and time of a file: another checkpoint is decoded again."""
-    status = Path(path).stat()
-    return [status.st_size, status.st_mtime_ns]

@@ -9,7 +9,8 @@ from typing import Dict, List, Optional, Tuple, Union
 import numpy as np
 import torch
 
-from espnet_lmkd.asr.decoding import Hypothesis, Recogniser, SearchOptions, decode_set
+from espnet_lmkd.asr.decode_set import decode_set
+from espnet_lmkd.asr.decoding import Hypothesis, Recogniser, SearchOptions
 from espnet_lmkd.asr.inputs import read_inputs
 from espnet_lmkd.asr.streaming_encoder import EncoderStream, check_streams
 from espnet_lmkd.asr.streaming_search import SearchStream

@@ -10,7 +10,8 @@ import yaml
 from tqdm import tqdm
 
 from espnet_lmkd.asr.compat import TooShortUttError
-from espnet_lmkd.asr.decoding import Recogniser, SearchOptions, version
+from espnet_lmkd.asr.decode_set import version
+from espnet_lmkd.asr.decoding import Recogniser, SearchOptions
 from espnet_lmkd.asr.inputs import read_input, read_inputs
 from espnet_lmkd.asr.token_reward import set_transducer_weights
 from espnet_lmkd.data.directory import read_table, write_lines

@@ -46,7 +46,8 @@ def main(cmd=None):
             --data_dirs dump/raw/dev dump/raw/test --output_dir exp/asr_a/decode
     """
     args = get_parser().parse_args(cmd)
-    from espnet_lmkd.asr.decoding import Recogniser, SearchOptions, decode_set
+    from espnet_lmkd.asr.decode_set import decode_set
+    from espnet_lmkd.asr.decoding import Recogniser, SearchOptions
 
     options = SearchOptions.from_yaml(args.config) if args.config else SearchOptions()
     if args.lm_weight is not None:

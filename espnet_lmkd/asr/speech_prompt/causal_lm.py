@@ -22,6 +22,10 @@ from espnet_lmkd.errors import InputError, first_sentence
 DTYPES = ("float32", "bfloat16")
 
 
+class TooManyVectorsError(InputError):
+    """Speech and text are longer than what a language model reads."""
+
+
 def load_causal_lm(source, revision=None, dtype: str = "float32"):
     """Load a causal LM; code that came with a model is never run.
 
@@ -246,7 +250,7 @@ class CausalLM(torch.nn.Module):
         if mask.shape[1] > self.max_positions:  # perhaps by its padding only
             longest = int(mask.sum(1).max())
             if longest > self.max_positions:
-                raise InputError(
+                raise TooManyVectorsError(
                     f"a sequence of {longest} vectors (speech and text) came, the LM"
                     f" reads {self.max_positions}; cut the speech or raise num_convs"
                 )

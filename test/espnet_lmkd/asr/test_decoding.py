@@ -89,7 +89,7 @@ def test_command_decodes_and_resumes(world, tmp_path, caplog):
 
 
 def test_all_hypotheses_of_a_beam_are_written(world, tmp_path):
-    from espnet_lmkd.asr.decoding import decode_set
+    from espnet_lmkd.asr.decode_set import decode_set
 
     beam = recogniser(world, search="beam", beam_size=3, nbest=2, lm_weight=0.5)
     decode_set(beam, world / "dump" / "test", tmp_path)

@@ -130,6 +130,22 @@ def test_strange_speech_ends(beam_size, tmp_path):
     assert set(table(out, "limits").values()) <= {"length", "repetition"}
 
 
+def test_speech_beyond_the_positions_of_an_lm_loses_no_other(tmp_path):
+    model, args = build(tmp_path, {"max_position_embeddings": 40}, ctc_weight=0.0)
+    save(model, args, tmp_path / "exp")
+    (tmp_path / "data").mkdir()
+    lines = []
+    for name, frames in {"a": 12, "b": 60, "c": 20}.items():
+        np.save(tmp_path / f"{name}.npy", np.ones((frames, SIZE), dtype=np.float32))
+        lines.append(f"{name} {tmp_path / name}.npy\n")
+    (tmp_path / "data" / "feats.scp").write_text("".join(lines))
+    (tmp_path / "data" / "utt2dur").write_text("a 1\nb 5\nc 2\n")
+    out = decode(tmp_path, "out")
+    ids = table(out, "token_int")
+    assert ids["b"] == "" and ids["a"] and ids["c"]
+    assert table(out, "limits")["b"] == "positions"
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
@@ -166,6 +182,7 @@ def test_the_code_of_an_exported_recognisers_card_runs(world):
     files = world / "exp" / "config.yaml", world / "exp" / "valid.acc.ave.pth"
     recogniser = Recogniser(*files, SearchOptions("speech_prompt", beam_size=1))
     wanted = recogniser(np.load(world / "data/a.npy").astype(np.float32)).text
+    assert table(decode(world, "card", beam_size=1), "text")["a"] == wanted
     exported = export_student(world / "exp")
     (world / "lm").rename(world / "gone")
     code = (exported / "README.md").read_text().split("```")[1].removeprefix("python")
