@@ -83,6 +83,18 @@ class LMKDASRModel(ESPnetASRModel):
             self.decoder.use_ctc(self.ctc, self.blank_id)
         self.live_teacher = LiveTeacher(**live_teacher) if live_teacher else None
 
+    def train(self, mode: bool = True):
+        """Set the mode; what `--freeze_param` freezes stays as in recognition.
+
+        Batch normalisation would go on counting, and be saved as it then is.
+        """
+        super().train(mode)
+        for part in self.children():
+            parameters = list(part.parameters())
+            if parameters and not any(p.requires_grad for p in parameters):
+                part.eval()
+        return self
+
     def forward(
         self,
         speech: torch.Tensor,

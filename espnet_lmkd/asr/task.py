@@ -114,6 +114,7 @@ class ASRKDTask(espnet_asr.ASRTask):
             args.encoder_conf["config"] = model.encoder.config()
         if isinstance(model.decoder, SpeechPromptDecoder):
             args.decoder_conf["config"] = model.decoder.config()
+            check_prompted(model)
         interctc = getattr(model.encoder, "interctc_layer_idx", None)
         if interctc and model.use_transducer_decoder:
             raise InputError(
@@ -144,6 +145,18 @@ class ASRKDTask(espnet_asr.ASRTask):
         """Train as ESPnet does, in each process, then leave the others."""
         super().main_worker(args)
         leave_process_group()
+
+
+def check_prompted(model: espnet_asr.ESPnetASRModel) -> None:
+    """Refuse a speech-prompted recogniser whose parts would train something else."""
+    if model.decoder.quantity_weight > 0 and not isinstance(model, LMKDASRModel):
+        raise InputError("bridge: cif has a loss of its own; set model: lmkd")
+    if model.ctc is not None and model.blank_id != 0:
+        raise InputError(
+            f"model_conf: sym_blank is token {model.blank_id}, and ESPnet's CTC takes "
+            f"token 0 for blank; set sym_blank: {model.token_list[0]!r}, or ctc_weight: "
+            "0.0"
+        )
 
 
 def needed_targets(args: argparse.Namespace) -> List[str]:

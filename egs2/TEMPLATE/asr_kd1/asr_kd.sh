@@ -214,9 +214,9 @@ fi
 
 if run_stage 10 "${skip_train}"; then
     log "Stage 10: statistics -> ${stats_dir}"
-    # shellcheck disable=SC2046
+    # shellcheck disable=SC2046,SC2086
     ${train_cmd} "${stats_dir}/stats.log" ${python} -m espnet_lmkd.bin.asr_kd_train --collect_stats true \
-        --config "${config_list[0]}" $(llm_of "${config_list[0]}") "${asr_data_opts[@]}" --ngpu 0 --output_dir "${stats_dir}"
+        --config "${config_list[0]}" $(llm_of "${config_list[0]}") "${asr_data_opts[@]}" --ngpu 0 --output_dir "${stats_dir}" ${asr_args//SEED/${exp_seeds[0]}}
     add_vocab_size "${stats_dir}"
 fi
 

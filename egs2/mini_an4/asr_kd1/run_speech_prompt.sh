@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A tiny causal LM, which knows nothing, reads speech: does every stage run? A second training goes on from the first.
+# A tiny causal LM, which knows nothing, reads speech: does every stage run? A second training
+# goes on from the first, the encoder as it is: bridge and LoRA (pip install peft) alone.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -25,4 +26,4 @@ common=(
 python3 local/tiny_llm.py --out "${llm}"
 ./asr_kd.sh "${common[@]}" "$@"
 python3 -m espnet_lmkd.bin.speech_prompt_adapter save --exp "${exp}" --out "${exp}/adapter"
-./asr_kd.sh "${common[@]}" --stage 11 --init_model "${exp}/valid.acc.ave.pth" --asr_suffix _adapted "$@"
+./asr_kd.sh "${common[@]}" --stage 11 --init_model "${exp}/valid.acc.ave.pth" --asr_suffix _adapted --asr_args "--freeze_param encoder" "$@"

@@ -33,6 +33,18 @@ def test_without_distillers_it_is_stock_espnet(build_model, batch, conf):
     assert all(torch.equal(gradients[k], stock_gradients[k]) for k in gradients)
 
 
+def test_what_is_frozen_stays_as_it_is(build_model, batch):
+    """Also the statistics of batch normalisation, which are no parameters."""
+    model = build_model(decoder="transformer", ctc_weight=0.3, lsm_weight=0.1)
+    model.encoder.requires_grad_(False)
+    before = copy.deepcopy(model.encoder.state_dict())
+    loss, _, gradients = run(model.train(), batch)
+    assert gradients and model.decoder.training and not model.encoder.training
+    after = model.encoder.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    assert model.encoder.requires_grad_(True) and model.train().encoder.training
+
+
 @pytest.mark.parametrize("conf", STUDENTS[:3])
 def test_a_distiller_adds_its_weighted_loss_and_only_its_own_names(
     build_model, batch, conf

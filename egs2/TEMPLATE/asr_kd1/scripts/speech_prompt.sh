@@ -22,13 +22,14 @@ llm_args="$(option_of asr_args "${llm_short}" "$@") --decoder_conf lm_dtype=${LM
 read -r -a lms <<<"${LMS:-frozen lora}"
 if [ -n "${ADAPT:=}" ]; then
     lms=(lora) init=${ADAPT} suffix=_adapted${suffix} comparison+=_adapted
-    llm_args+=" --freeze_param encoder"
+    llm_args+=" --freeze_param encoder ctc"
 fi
 
-own=(--stop_stage 13 --asr_suffix "" --nbpe "${nbpe}")
-./asr_kd.sh "${common[@]}" --asr_args "${ctc_short}" "$@" "${own[@]}" --asr_configs conf/frozen/train_asr_ctc.yaml
+own=(--stop_stage 13 --asr_suffix "" --nbpe "${nbpe}")  # whatever the options are, which are for the LMs
+./asr_kd.sh "${common[@]}" "$@" "${own[@]}" --asr_args "${ctc_short}" --init_model "" --asr_configs conf/frozen/train_asr_ctc.yaml \
+    --inference_model valid.cer_ctc.ave.pth --inference_config conf/decode_ctc_greedy.yaml
 # shellcheck disable=SC2046
-./asr_kd.sh "${common[@]}" --stage 11 --asr_args "${short}" "$@" "${own[@]}" --init_model "${ctc_student}" --asr_configs conf/frozen/train_asr_aed.yaml $(read_by conf/decode_att.yaml)
+./asr_kd.sh "${common[@]}" --stage 11 "$@" "${own[@]}" --asr_args "${short}" --init_model "${ctc_student}" --asr_configs conf/frozen/train_asr_aed.yaml $(read_by conf/decode_att.yaml)
 
 systems=()
 for system in ctc:decode_ctc_greedy aed:decode_att; do

@@ -4,7 +4,7 @@ from itertools import groupby
 
 import pytest
 import torch
-import yaml
+from tiny_llm import write_student
 
 from espnet_lmkd.alignment.runs import merge_runs
 from espnet_lmkd.asr.speech_prompt.bridge import build_bridge
@@ -140,19 +140,6 @@ def test_vectors_begin_as_large_as_embeddings():
     bridge.speak_like(0.2 * torch.randn(1000, 128), read=None)
     vectors = bridge(Padded(torch.randn(4, 50, 64), torch.full((4,), 50))).data
     assert float(vectors.std()) == pytest.approx(0.2, rel=0.1)
-
-
-TOKENS = ["<blank>", "\u2581THE", "CAT", "<sos/eos>"]
-
-
-def write_student(folder, tokens=TOKENS, token_type="bpe", layer="ctc.ctc_lo"):
-    torch.manual_seed(5)
-    parts = {"weight": torch.randn(len(tokens), 6), "bias": torch.randn(len(tokens))}
-    state = {f"{layer}.{name}": value for name, value in parts.items()}
-    torch.save(state, folder / "valid.cer_ctc.ave.pth")
-    conf = {"token_list": list(tokens), "token_type": token_type}
-    (folder / "config.yaml").write_text(yaml.safe_dump(conf), encoding="utf-8")
-    return folder / "valid.cer_ctc.ave.pth", *parts.values()
 
 
 def test_posteriors_are_mixtures_of_what_the_tokens_say(frames, tmp_path):

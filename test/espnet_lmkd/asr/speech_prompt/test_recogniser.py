@@ -5,15 +5,19 @@ import inspect
 import pytest
 import torch
 import yaml
+from tiny_llm import write_student
 from tiny_prompted import SIZE, batch, build, save
 from two_ranks import check, train
 
 from espnet_lmkd.errors import InputError
 
 
-@pytest.mark.parametrize("bridge", ["conv", "ctc", "cif"])
+@pytest.mark.parametrize("bridge", ["conv", "ctc", "cif", "posterior"])
 def test_loss_falls_and_the_frozen_model_stays(bridge, tmp_path):
     conf = {"bridge": bridge, "bridge_conf": {}, "lora": {"r": 4}}
+    if bridge == "posterior":
+        student, *_ = write_student(tmp_path, size=8)
+        conf["bridge_conf"] = {"student": str(student)}
     model, _ = build(tmp_path, decoder_conf=conf)
     model.train()
     frozen = {n: p.clone() for n, p in model.named_parameters() if not p.requires_grad}
@@ -28,7 +32,8 @@ def test_loss_falls_and_the_frozen_model_stays(bridge, tmp_path):
     assert losses[-1] < 0.7 * losses[0]
     moved = dict(model.named_parameters())
     assert frozen and all(moved[name].equal(value) for name, value in frozen.items())
-    assert all(name.startswith("decoder.lm.model.") for name in frozen)
+    wanted = ("decoder.lm.model.", "decoder.bridge.ctc_lo.")
+    assert all(name.startswith(wanted) for name in frozen)
     for name, parameter in moved.items():
         assert (parameter.grad is not None) == (name not in frozen), name
 
@@ -44,6 +49,17 @@ def test_gradients_of_two_ranks_are_those_of_one_process(tmp_path):
     trained = train(students, tmp_path)
     for bridge in students:
         check(trained, bridge)
+
+
+def test_parts_that_would_train_something_else_are_refused(tmp_path):
+    cif = {"bridge": "cif", "bridge_conf": {}}
+    with pytest.raises(InputError, match="bridge: cif has a loss of its own"):
+        build(tmp_path, decoder_conf=cif, model="espnet", ctc_weight=0.0)
+    with pytest.raises(InputError, match="sym_blank is token 5, and ESPnet's CTC"):
+        build(
+            tmp_path, sym_blank=(tmp_path / "tokens/tokens.txt").read_text().split()[5]
+        )
+    build(tmp_path, sym_blank="<|im_end|>", ctc_weight=0.0)
 
 
 def test_quantity_loss_is_added(tmp_path):

@@ -1,6 +1,7 @@
 """Tiny causal language models with random weights, of the families in use."""
 
 import torch
+import yaml
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
@@ -46,3 +47,17 @@ def save_tokenizer(folder):
     )
     tokenizer.save_pretrained(folder)
     return tokenizer
+
+
+TOKENS = ["<blank>", "\u2581THE", "CAT", "<sos/eos>"]
+
+
+def write_student(folder, size=6, token_type="bpe", layer="ctc.ctc_lo"):
+    """Write the CTC layer of a student, with frames of so many values."""
+    torch.manual_seed(5)
+    parts = {"weight": torch.randn(len(TOKENS), size), "bias": torch.randn(len(TOKENS))}
+    state = {f"{layer}.{name}": value for name, value in parts.items()}
+    torch.save(state, folder / "valid.cer_ctc.ave.pth")
+    conf = {"token_list": TOKENS, "token_type": token_type}
+    (folder / "config.yaml").write_text(yaml.safe_dump(conf), encoding="utf-8")
+    return folder / "valid.cer_ctc.ave.pth", *parts.values()

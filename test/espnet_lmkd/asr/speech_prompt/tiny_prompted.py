@@ -18,7 +18,9 @@ ENCODER = dict(
 )
 
 
-def build(root, lm_conf=None, decoder_conf=None, hubert=None, **model_conf):
+def build(
+    root, lm_conf=None, decoder_conf=None, hubert=None, model="lmkd", **model_conf
+):
     """Return a recogniser of features, or of raw speech, and what built it."""
     from espnet_lmkd.asr.task import ASRKDTask
 
@@ -37,7 +39,7 @@ def build(root, lm_conf=None, decoder_conf=None, hubert=None, **model_conf):
     stats = root / "feats_stats.npz"
     np.savez(stats, count=10, sum=np.ones(SIZE), sum_square=np.full(SIZE, 20.0))
     args.normalize, args.normalize_conf = "global_mvn", {"stats_file": str(stats)}
-    args.model = "lmkd"
+    args.model = model
     args.model_conf = dict(
         ctc_weight=0.3,
         sym_blank="<|endoftext|>",
