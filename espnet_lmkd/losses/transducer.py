@@ -280,6 +280,9 @@ class _ArcScores(torch.autograd.Function):
             grad[..., ctx.blank] += blank_grads[piece]
             grad[:, :-1].scatter_add_(-1, labels, label_grads[piece].unsqueeze(-1))
             grads[piece] = grad
+        silent = blank_grads == 0  # such as padding, where 0 * nan would be nan
+        silent[..., :-1] &= label_grads == 0
+        grads[silent.nonzero(as_tuple=True)] = 0.0
         return grads, None, None
 
 

@@ -152,6 +152,15 @@ def test_padding_is_never_read(bad):
             got = large.grad[b, : small.shape[1], : small.shape[2]]
             assert torch.equal(small.grad[0], got)
             assert large.grad.count_nonzero() == got.count_nonzero()
+    logits, targets = random_lattice((2, 5, 3), 4, 0)
+    for b, (t, u) in enumerate(zip(*lengths)):
+        logits[b, t:], logits[b, :, u + 1 :] = bad, bad
+    logits.requires_grad_()
+    rnnt_loss(logits, targets, *lengths).backward()
+    assert logits.grad.isfinite().all()
+    for b, (t, u) in enumerate(zip(*lengths)):
+        assert not logits.grad[b, t:].any() and not logits.grad[b, :, u + 1 :].any()
+        assert logits.grad[b, :t, : u + 1].ne(0).all()
 
 
 def test_an_utterance_without_a_number_stays_alone():
