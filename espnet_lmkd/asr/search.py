@@ -192,3 +192,9 @@ def check_model(options: SearchOptions, model: torch.nn.Module, config) -> None:
             f"ctc_weight {options.ctc_weight} needs an attention decoder, which "
             f"{config} does not have; set ctc_weight: 1.0"
         )
+    if options.search == "beam" and options.ctc_weight > 0 and model.ctc is None:
+        raise InputError(
+            f"ctc_weight {options.ctc_weight} of search: beam needs a student with CTC,"
+            f" which {config} does not have; set ctc_weight: 0 in the decoding"
+            " configuration"
+        )

@@ -19,6 +19,7 @@ def world(tmp_path_factory):
     make_student(root, "ctc")
     student = make_student(root, "transducer", decoder="transducer")
     make_student(root, "hybrid", decoder="transducer", ctc_weight=0.3)
+    make_student(root, "attention", decoder="transformer", ctc_weight=0.0)
     tokens = yaml.safe_load((student / "config.yaml").read_text())["token_list"]
     make_lm(root, tokens, "rnn_lm")
     make_lm(root, tokens, "transformer_lm", "transformer")
@@ -127,6 +128,11 @@ def test_its_auxiliary_ctc_can_be_searched(world):
     [
         ("ctc", dict(), "needs decoder: transducer, which .* use search: ctc_greedy"),
         ("hybrid", dict(search="beam"), "is a transducer; use search: transducer"),
+        (
+            "attention",
+            dict(search="beam", ctc_weight=0.3),
+            "0.3 of search: beam needs a student with CTC.*set ctc_weight: 0",
+        ),
         ("transducer", dict(search="ctc_greedy"), "ctc_weight > 0.*search: transducer"),
         ("transducer", dict(beam_size=1, lm_weight=0.3), "set lm_weight: 0 or beam"),
         ("transducer", dict(penalty=1.0), "penalty beside a language model only"),
