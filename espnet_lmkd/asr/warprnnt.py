@@ -1,5 +1,7 @@
 """A stand-in for `warprnnt_pytorch`, which ESPnet's transducers import."""
 
+import functools
+import importlib.machinery
 import importlib.util
 import logging
 import sys
@@ -34,6 +36,7 @@ class RNNTLoss(torch.nn.Module):
                 f"installed {NAME}"
             )
         self.blank, self.reduction = blank, reduction
+        _announce()
 
     def forward(
         self,
@@ -53,6 +56,13 @@ def provide() -> None:
     if NAME in sys.modules or importlib.util.find_spec(NAME) is not None:
         return
     module = types.ModuleType(NAME, doc=__doc__)
+    # Without a specification `find_spec` raises, for whoever asks whether it is there.
+    module.__spec__ = importlib.machinery.ModuleSpec(NAME, None)
     module.RNNTLoss = RNNTLoss
     sys.modules[NAME] = module
+
+
+@functools.lru_cache(None)
+def _announce() -> None:
+    """Say once whose loss it is; at import ESPnet's log would not be there yet."""
     logger.info(f"{NAME} is not installed: transducers use espnet_lmkd's own loss")

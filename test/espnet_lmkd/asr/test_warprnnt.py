@@ -73,6 +73,22 @@ def test_an_installed_module_stays(monkeypatch):
     assert sys.modules["warprnnt_pytorch"] is installed
 
 
+def test_the_stand_in_is_found_and_named_once_in_the_log():
+    code = """
+import importlib.util, logging, sys
+from espnet_lmkd.asr import warprnnt
+warprnnt.provide()
+print(importlib.util.find_spec("warprnnt_pytorch").name)
+logging.basicConfig(level=logging.INFO, stream=sys.stdout)  # as late as ESPnet
+for _ in range(2):
+    __import__("warprnnt_pytorch").RNNTLoss()
+"""
+    lines = subprocess.check_output([sys.executable, "-c", code], text=True)
+    name, *logged = lines.splitlines()
+    assert name == "warprnnt_pytorch" and len(logged) == 1
+    assert logged[0].endswith("not installed: transducers use espnet_lmkd's own loss")
+
+
 def test_the_log_of_a_training_stays():
     # whoever logs through the root logger at import takes ESPnet's INFO lines away
     code = "import logging, espnet_lmkd.asr.task as t; print(logging.root.handlers)"
