@@ -19,8 +19,10 @@ from espnet_lmkd.losses.transducer_joint import arc_scores_from_joint
 from espnet_lmkd.padded import Padded
 from espnet_lmkd.targets.schema import TARGETS
 
-# ESPnet 202511's subsampling gives an utterance up to two frames more where its batch
-# is padded, so that teacher and student differ by them also at the same frame rate.
+# Also without padding a teacher on Whisper's frames, stacked by 4, has more of them
+# than a student of filterbanks at the same rate, whose conv2d wants full windows: 1 for
+# half of the lengths, 2 for the other half. And where its batch is padded, ESPnet
+# 202511's subsampling gives an utterance up to two frames more.
 MOST_CLIPPED = 2
 
 
