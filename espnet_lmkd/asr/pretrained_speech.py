@@ -195,10 +195,12 @@ class PretrainedSpeech(torch.nn.Module):
     def log_mel(self, wave: torch.Tensor) -> torch.Tensor:
         """Return Whisper's (mel bins, 3000) features of (N,) samples."""
         missing = WHISPER_SECONDS * SAMPLE_RATE - len(wave)
-        wave = torch.nn.functional.pad(wave.float(), (0, missing))
-        window = torch.hann_window(400, device=wave.device)
-        spectrum = torch.stft(wave, 400, 160, window=window, return_complex=True)
-        mel = self.mel_filters @ spectrum[:, :-1].abs() ** 2
+        # In float16 the power of what is not loud would be 0.
+        with torch.autocast(wave.device.type, enabled=False):
+            wave = torch.nn.functional.pad(wave.float(), (0, missing))
+            window = torch.hann_window(400, device=wave.device)
+            spectrum = torch.stft(wave, 400, 160, window=window, return_complex=True)
+            mel = self.mel_filters.float() @ spectrum[:, :-1].abs() ** 2
         logs = mel.clamp(min=1e-10).log10()
         return (torch.maximum(logs, logs.max() - 8.0) + 4.0) / 4.0
 

@@ -91,11 +91,14 @@ def test_whisper_gives_fifty_frames_a_second(seconds, frames, tmp_path):
     np.testing.assert_allclose(found[:count], expected[:count], atol=2e-3)
 
 
-def test_log_mel_is_whispers(tmp_path):
+@pytest.mark.parametrize("loudness, mixed", [(1, False), (1, True), (1e-3, True)])
+def test_log_mel_is_whispers(loudness, mixed, tmp_path):
     save("whisper", tmp_path)
-    encoder, speech = PretrainedSpeech.from_pretrained(tmp_path), noise(0.7)
+    encoder = PretrainedSpeech.from_pretrained(tmp_path)
+    speech = loudness * noise(0.7)
     expected = transformers.WhisperFeatureExtractor()(speech, sampling_rate=16000)
-    found = encoder.log_mel(torch.from_numpy(speech))
+    with torch.autocast("cpu", torch.float16, enabled=mixed):
+        found = encoder.log_mel(torch.from_numpy(speech))
     np.testing.assert_allclose(found, expected["input_features"][0], atol=1e-3)
 
 
