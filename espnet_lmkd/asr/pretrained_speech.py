@@ -24,7 +24,8 @@ class PretrainedSpeech(torch.nn.Module):
 
     The convolutional fronts run one utterance at a time, since their group norms would
     see padding; the Transformer above them runs on the batch. Whisper takes exactly
-    30 s: shorter speech is padded and its frames cut off again, longer speech refused.
+    30 s: shorter speech is padded and its frames cut off again, longer speech comes in
+    equal parts, and is refused where the encoder is trained.
 
     Args:
         model: the encoder.
@@ -133,11 +134,11 @@ class PretrainedSpeech(torch.nn.Module):
             but Whisper the last ones that a window of 25 ms does not fill are missing.
 
         Raises:
-            InputError: Whisper got more than 30 s.
+            InputError: Whisper got more than 30 s in training.
         """
         waves = [wave[:n] for wave, n in zip(speech, lengths.tolist())]
         if self.is_whisper:
-            return self._encode_log_mel(waves, lengths)
+            return self._encode_log_mel(waves)
         return self._encode_waves(waves)
 
     def _encode_waves(self, waves):
@@ -159,18 +160,26 @@ class PretrainedSpeech(torch.nn.Module):
         layers = self._layers(self.model.encoder, states, attention_mask=mask)
         return layers, lengths.to(states.device)
 
-    def _encode_log_mel(self, waves, lengths):
+    def _encode_log_mel(self, waves):
         longest = max(map(len, waves)) / SAMPLE_RATE
-        if longest > WHISPER_SECONDS:
+        if self.training and longest > WHISPER_SECONDS:
             raise InputError(
-                f"an utterance of {longest:.1f} s came, Whisper takes"
-                f" {WHISPER_SECONDS} s; drop it (stage 3: --max_wav_duration)"
+                f"an utterance of {longest:.1f} s came, to train Whisper at most"
+                f" {WHISPER_SECONDS} s are wanted; drop it (stage 3: --max_wav_duration"
+                f" {WHISPER_SECONDS}) or freeze the encoder (freeze: all)"
             )
         dtype = next(self.model.parameters()).dtype
-        mels = torch.stack([self.log_mel(wave) for wave in waves]).to(dtype)
-        layers = self._layers(self.model, mels)
-        lengths = -(-lengths // WHISPER_HOP)
-        return [layer[:, : int(lengths.max())] for layer in layers], lengths
+        most = WHISPER_SECONDS * SAMPLE_RATE
+        parts = [wave.tensor_split(max(-(-len(wave) // most), 1)) for wave in waves]
+        mels = torch.stack([self.log_mel(part) for wave in parts for part in wave])
+        counts = [[-(-len(part) // WHISPER_HOP) for part in wave] for wave in parts]
+        layers = []
+        for layer in self._layers(self.model, mels.to(dtype)):
+            frames = iter(layer)
+            joined = [torch.cat([next(frames)[:n] for n in count]) for count in counts]
+            layers.append(torch.nn.utils.rnn.pad_sequence(joined, batch_first=True))
+        lengths = [sum(count) for count in counts]
+        return layers, torch.tensor(lengths, device=mels.device)
 
     def _layers(self, transformer, *args, **kwargs):
         """Run a Transformer and return what its first layer reads and all write."""

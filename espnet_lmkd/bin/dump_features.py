@@ -29,26 +29,16 @@ def get_parser():
 
 
 def encode(encoder, speech, stack, device):
-    """Return the (T, E) float16 features of (N,) samples.
-
-    Whisper gets speech of more than 30 s in equal parts.
-    """
+    """Return the (T, E) float16 features of (N,) samples."""
     import numpy as np
     import torch
 
-    from espnet_lmkd.asr import pretrained_speech as ps
+    from espnet_lmkd.asr.pretrained_speech import stack_frames
 
-    parts = [speech]
-    if encoder.is_whisper:
-        longest = ps.WHISPER_SECONDS * ps.SAMPLE_RATE
-        parts = np.array_split(speech, max(-(-len(speech) // longest), 1))
-    frames = []
     with torch.inference_mode():
-        for part in parts:
-            wave = torch.from_numpy(part)[None].to(device)
-            layers, _ = encoder(wave, torch.tensor([len(part)], device=device))
-            frames.append(layers[-1])
-        stacked = ps.stack_frames(torch.cat(frames, dim=1), stack)
+        wave = torch.from_numpy(speech)[None].to(device)
+        layers, _ = encoder(wave, torch.tensor([len(speech)], device=device))
+        stacked = stack_frames(layers[-1], stack)
     return stacked[0].float().cpu().numpy().astype(np.float16)
 
 

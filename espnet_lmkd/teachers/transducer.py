@@ -1,7 +1,5 @@
 """A trained transducer as the teacher: what it says along its best path of a text."""
 
-import math
-
 import torch
 import yaml
 from humanfriendly import parse_size
@@ -11,8 +9,6 @@ import espnet_lmkd.asr.task  # noqa: F401  models of this pack load by name
 from espnet_lmkd.asr.compat import TooShortUttError
 from espnet_lmkd.asr.decoding import SHORTEST
 from espnet_lmkd.asr.live_teacher import LiveTeacher
-from espnet_lmkd.asr.pretrained_speech import WHISPER_SECONDS
-from espnet_lmkd.asr.speech_encoder import SpeechEncoder
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.teachers.pretrained import choose_device
 
@@ -57,14 +53,6 @@ class TransducerTeacher(LiveTeacher):
         self.feature_size = (
             conf["input_size"] if (conf["input_size"] or 1) > 1 else None
         )
-
-    @property
-    def max_seconds(self) -> float:
-        """Longest utterance that the encoder takes."""
-        encoder = self.model.encoder
-        if isinstance(encoder, SpeechEncoder) and encoder.pretrained.is_whisper:
-            return WHISPER_SECONDS
-        return math.inf
 
     @torch.no_grad()
     def num_frames(self, speech) -> int:

@@ -102,6 +102,33 @@ def test_log_mel_is_whispers(loudness, mixed, tmp_path):
     np.testing.assert_allclose(found, expected["input_features"][0], atol=1e-3)
 
 
+def test_whisper_hears_long_speech_in_equal_parts(tmp_path):
+    """As many as are needed; alone, in a batch, dumped, and in an ESPnet encoder."""
+    from espnet_lmkd.asr.speech_encoder import SpeechEncoder
+
+    model, speech = save("whisper", tmp_path), noise(60.5)
+    found = frames_of(tmp_path, speech)
+    parts = np.array_split(speech, 3)
+    extract = transformers.WhisperFeatureExtractor()
+    features = [extract(part, sampling_rate=16000)["input_features"] for part in parts]
+    with torch.no_grad():
+        states = model.encoder(torch.tensor(np.concatenate(features)))[0]
+    expected = states[:, :1009].flatten(0, 1).numpy()  # ceil(60.5 s / 3 / 20 ms)
+    assert found.shape == expected.shape == (3 * 1009, 16)
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+    waves = [torch.from_numpy(x) for x in (noise(0.3), speech)]
+    padded = torch.nn.utils.rnn.pad_sequence(waves, True)
+    encoder = SpeechEncoder(model=str(tmp_path), freeze="none").eval()
+    lengths = torch.tensor([len(w) for w in waves])
+    with torch.no_grad():
+        frames, lengths, _ = encoder(padded, lengths)
+    assert lengths.tolist() == [15, len(found)] and frames.shape[1] == len(found)
+    np.testing.assert_allclose(frames[1], found, atol=2e-3)
+    with pytest.raises(InputError, match="60.5 s came, to train .* 30 s are wanted"):
+        encoder.train()(padded, torch.tensor([4800, len(speech)]))
+
+
 @pytest.mark.parametrize("family", ["hubert", "wav2vec2", "wavlm", "whisper"])
 def test_a_batch_is_its_utterances(family, tmp_path):
     save(family, tmp_path)

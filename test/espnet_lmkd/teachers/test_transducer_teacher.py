@@ -5,19 +5,8 @@ import pytest
 import torch
 from tiny_transducer import SIZE, TEXTS, TOKENS, save_experiment
 
-from espnet_lmkd.asr.speech_encoder import SpeechEncoder
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.teachers.transducer import TransducerTeacher
-
-WHISPER = dict(
-    model_type="whisper",
-    d_model=8,
-    encoder_layers=1,
-    encoder_attention_heads=1,
-    encoder_ffn_dim=8,
-    num_mel_bins=8,
-    normalize_waveform=False,
-)
 
 
 @pytest.fixture(scope="module")
@@ -122,13 +111,6 @@ def test_too_short_for_the_convolutions(tmp_path):
 def test_features_are_told_from_speech(model_file):
     with pytest.raises(InputError, match="on features of 6 values, but speech came"):
         load(model_file).num_frames(np.zeros(16000, np.float32))
-
-
-def test_the_longest_that_it_takes(model_file):
-    teacher = load(model_file)
-    assert teacher.max_seconds == float("inf")
-    teacher.model.encoder = SpeechEncoder(config=WHISPER)
-    assert teacher.max_seconds == 30
 
 
 def test_refuses_what_does_not_fit(model_file, tmp_path):
