@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from espnet_lmkd.asr.inputs import read_input, read_inputs
+from espnet_lmkd.asr.inputs import read_inputs
 from espnet_lmkd.data.directory import read_table
 from espnet_lmkd.errors import exits_cleanly
 from espnet_lmkd.targets.schema import KINDS, TARGETS
@@ -49,7 +49,7 @@ def log_probs_of(args):
     texts = read_table(Path(args.data_dir, "text"))
     nodes = []
     for utterance, path in read_inputs(args.data_dir, args.num_utts).files.items():
-        speech = read_input(path, teacher.sample_rate)
+        speech = teacher.hearing.read(utterance, path)
         pair = (speech, tokenizer.ids(texts[utterance]))
         (arrays,) = teacher.path_topk([pair])
         nodes.append(arrays["teacher_path_topk_log_probs"].astype(np.float64))

@@ -12,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from espnet_lmkd.asr.decoding import Hypothesis, Recogniser
-from espnet_lmkd.asr.inputs import read_input, read_inputs
+from espnet_lmkd.asr.inputs import read_inputs
 from espnet_lmkd.data.directory import write_lines, write_table
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def decode_set(
     lists, audio, compute = {}, 0.0, 0.0
     progress = tqdm(total=len(inputs.files), desc=str(output_dir), unit="utt")
     for batch in recogniser.batches(inputs):
-        speeches = [read_input(inputs.files[u], recogniser.sample_rate) for u in batch]
+        speeches = [recogniser.hearing.read(u, inputs.files[u]) for u in batch]
         seconds = [
             inputs.seconds.get(utterance, len(speech) / recogniser.sample_rate)
             for utterance, speech in zip(batch, speeches)

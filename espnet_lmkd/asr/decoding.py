@@ -7,14 +7,13 @@ import soundfile
 import torch
 import yaml
 from espnet2.bin.asr_inference import Speech2Text
-from humanfriendly import parse_size
 
 import espnet_lmkd.asr.task  # noqa: F401  models of this pack load by name
 from espnet_lmkd.asr.checkpoint import check_checkpoint, read_checkpoint
 from espnet_lmkd.asr.compat import TooShortUttError
 from espnet_lmkd.asr.ctc_greedy import ctc_greedy
 from espnet_lmkd.asr.encoding import encode_one
-from espnet_lmkd.asr.inputs import Inputs
+from espnet_lmkd.asr.inputs import Hearing, Inputs
 from espnet_lmkd.asr.search import SearchOptions, check_lm, check_model, check_options
 from espnet_lmkd.asr.speech_prompt import generation as speech_prompt
 from espnet_lmkd.asr.speech_prompt.causal_lm import TooManyVectorsError
@@ -23,7 +22,6 @@ from espnet_lmkd.errors import InputError
 from espnet_lmkd.padded import Padded
 
 SLOWEST_FEATURES = 12.5  # a second; faster ones get room for more tokens
-SHORTEST = 0.03  # seconds; the padding of a short-time Fourier transform needs this
 
 
 class Hypothesis(NamedTuple):
@@ -113,8 +111,8 @@ class Recogniser:
             for name, parameter in module.named_parameters()
             if not name.startswith("distillers.")
         )
-        conf = getattr(self.speech2text.asr_train_args, "frontend_conf", {})
-        self.sample_rate = parse_size(str(conf.get("fs", 16000)))
+        self.hearing = Hearing.of(vars(self.speech2text.asr_train_args))
+        self.sample_rate = self.hearing.sample_rate
 
     def __call__(self, speech) -> Hypothesis:
         """Recognise (N,) samples or (T, E) features, or raise `TooShortUttError`."""
@@ -122,7 +120,7 @@ class Recogniser:
 
     def nbest(self, speech) -> List[Hypothesis]:
         """Return the best hypotheses, at most `options.nbest`; see `__call__`."""
-        self.check_length(speech)
+        self.hearing.check(speech)
         if self.options.search == "ctc_greedy":
             speech = torch.as_tensor(speech, device=self.device)
             return [self._hypothesis(*ctc_greedy(self.model, speech))]
@@ -158,7 +156,7 @@ class Recogniser:
         for index, speech in enumerate(speeches):
             try:
                 if self.options.search == "speech_prompt":
-                    self.check_length(speech)
+                    self.hearing.check(speech)
                     encoded[index] = self._encode(speech).data[0]
                 else:
                     results[index] = self.nbest(speech)
@@ -197,12 +195,6 @@ class Recogniser:
     @torch.no_grad()
     def _encode(self, speech) -> Padded:
         return encode_one(self.model, torch.as_tensor(speech, device=self.device))
-
-    def check_length(self, speech) -> None:
-        """Raise `TooShortUttError` for samples too few to transform at all."""
-        shortest = int(SHORTEST * self.sample_rate)
-        if speech.ndim == 1 and len(speech) < shortest:
-            raise TooShortUttError("too short to decode", len(speech), shortest)
 
     def _hypothesis(self, token_ids, score, limit=None) -> Hypothesis:
         tokens = self.speech2text.converter.ids2tokens(token_ids)

@@ -1,13 +1,17 @@
 """What a recogniser reads of a data directory: speech, or features dumped from it."""
 
 from pathlib import Path
-from typing import Dict, NamedTuple, Optional
+from typing import Any, Dict, NamedTuple, Optional
 
 import numpy as np
 import soundfile
+from humanfriendly import parse_size
 
+from espnet_lmkd.asr.compat import TooShortUttError
 from espnet_lmkd.data.directory import read_table
 from espnet_lmkd.errors import InputError
+
+SHORTEST = 0.03  # seconds; the padding of a short-time Fourier transform needs this
 
 
 class Inputs(NamedTuple):
@@ -49,3 +53,53 @@ def read_input(path, sample_rate: int) -> np.ndarray:
             f"{rate} Hz; convert it (stage 3)"
         )
     return speech
+
+
+class Hearing(NamedTuple):
+    """What a model was trained to hear.
+
+    Args:
+        sample_rate: of its speech.
+        size: E of its (T, E) features; None for speech.
+    """
+
+    sample_rate: int
+    size: Optional[int]
+
+    @classmethod
+    def of(cls, config: Dict[str, Any]) -> "Hearing":
+        """Read it in the configuration of a training."""
+        rate = (config.get("frontend_conf") or {}).get("fs", 16000)
+        size = config.get("input_size") or 1  # 1: an encoder of raw speech
+        return cls(parse_size(str(rate)), size if size > 1 else None)
+
+    def read(self, utterance: str, path) -> np.ndarray:
+        """Read an utterance; one of another kind is an error that names it."""
+        speech = read_input(path, self.sample_rate)
+        self.check_kind(speech, f"utterance {utterance!r}: ")
+        return speech
+
+    def check(self, speech) -> None:
+        """Refuse (N,) samples or (T, E) features that the model cannot encode.
+
+        Raises:
+            InputError: they are not what it was trained on.
+            TooShortUttError: samples too few to transform at all, or no frame.
+        """
+        self.check_kind(speech)
+        shortest = int(SHORTEST * self.sample_rate) if self.size is None else 1
+        if len(speech) < shortest:
+            raise TooShortUttError("too short to transform", len(speech), shortest)
+
+    def check_kind(self, speech, whose: str = "") -> None:
+        """Refuse speech for features, features for speech and others; see `check`."""
+        size = speech.shape[1] if speech.ndim == 2 else None
+        if size != self.size:
+            came, wanted = (
+                f"features of {width} values" if width else "speech"
+                for width in (size, self.size)
+            )
+            raise InputError(
+                f"{whose}the model was trained on {wanted}, but {came} came; give it"
+                " the data directories of its training"
+            )

@@ -11,6 +11,7 @@ from espnet2.tasks.asr import ASRTask
 from espnet_lmkd.alignment.transducer_targets import COLLAPSED, NODES, path_targets
 from espnet_lmkd.asr.checkpoint import check_checkpoint
 from espnet_lmkd.asr.encoding import encode
+from espnet_lmkd.asr.inputs import Hearing
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.padded import Padded
 
@@ -49,7 +50,7 @@ class LiveTeacher:
             )
         self.config, self.checkpoint = Path(asr_train_config), Path(asr_model_file)
         self.nodes, self.classes = nodes, classes
-        self.model = None
+        self.model = self.hearing = None
 
     def check(self, token_list: List[str]) -> None:
         """Read the configuration and refuse one that cannot teach these tokens.
@@ -73,6 +74,7 @@ class LiveTeacher:
                 f"that are not the student's {len(token_list)}; train teacher and "
                 "student on one token list (stage 5)"
             )
+        self.hearing = Hearing.of(config)
 
     @torch.no_grad()
     def __call__(
@@ -92,6 +94,7 @@ class LiveTeacher:
         """
         if self.model is None:
             self.model = self._load(token_list)
+            self.hearing.check_kind(speech[0], "teacher: ")
         model = self.model.to(speech.device)
         with torch.autocast(speech.device.type, enabled=False):
             encoded = encode(model, speech, speech_lengths)

@@ -154,8 +154,8 @@ def check_prompted(model: espnet_asr.ESPnetASRModel) -> None:
     if model.ctc is not None and model.blank_id != 0:
         raise InputError(
             f"model_conf: sym_blank is token {model.blank_id}, and ESPnet's CTC takes "
-            f"token 0 for blank; set sym_blank: {model.token_list[0]!r}, or ctc_weight: "
-            "0.0"
+            f"token 0 for blank; set sym_blank: {model.token_list[0]!r}, or "
+            "ctc_weight: 0.0"
         )
 
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from espnet_lmkd.asr.compat import TooShortUttError
 from espnet_lmkd.asr.decode_set import version
 from espnet_lmkd.asr.decoding import Recogniser, SearchOptions
-from espnet_lmkd.asr.inputs import read_input, read_inputs
+from espnet_lmkd.asr.inputs import read_inputs
 from espnet_lmkd.asr.token_reward import set_transducer_weights
 from espnet_lmkd.data.directory import read_table, write_lines
 from espnet_lmkd.errors import InputError
@@ -98,7 +98,7 @@ def tune(
         for utterance, path in files.items():
             reference = references[utterance].split()
             words += len(reference)
-            speech = read_input(path, recogniser.sample_rate)
+            speech = recogniser.hearing.read(utterance, path)
             for index, candidate in enumerate(group):
                 set_weights(recogniser, candidate)
                 try:

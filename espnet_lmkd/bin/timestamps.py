@@ -62,7 +62,7 @@ def main(cmd=None):
     join, lines = WordJoiner(recogniser.model.token_list), []
     too_short, pictures = [], 0
     for utterance, path in tqdm(inputs.files.items(), desc=str(out), unit="utt"):
-        speech = read_input(path, recogniser.sample_rate)
+        speech = recogniser.hearing.read(utterance, path)
         seconds = inputs.seconds.get(utterance, len(speech) / recogniser.sample_rate)
         if args.decode_dir:
             ids = [int(number) for number in said[utterance].split()]
@@ -74,7 +74,7 @@ def main(cmd=None):
             continue
         data = torch.as_tensor(speech, device=device)
         try:
-            recogniser.check_length(speech)
+            recogniser.hearing.check(speech)
             alignment = align_tokens(recogniser.model, data, ids, args.method)
         except TooShortUttError:
             too_short.append(utterance)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from espnet_lmkd.alignment.transducer_targets import COLLAPSED
-from espnet_lmkd.asr.inputs import read_input, read_inputs
+from espnet_lmkd.asr.inputs import read_inputs
 from espnet_lmkd.data.audio import open_audio
 from espnet_lmkd.data.directory import validate
 from espnet_lmkd.errors import InputError
@@ -41,7 +41,7 @@ def plan_path_topk(teacher, student, data_dir, teacher_inputs=(), **conf):
         files, seconds = _inputs_of(texts, teacher_inputs)
 
     def read(utterance):
-        return read_input(files[utterance], teacher.sample_rate)
+        return teacher.hearing.read(utterance, files[utterance])
 
     unsuitable = {}
     by_length = sorted(files, key=lambda utterance: (seconds[utterance], utterance))

@@ -1,15 +1,11 @@
 """A trained transducer as the teacher: what it says along its best path of a text."""
 
 import torch
-import yaml
-from humanfriendly import parse_size
 from torch.nn.utils.rnn import pad_sequence
 
 import espnet_lmkd.asr.task  # noqa: F401  models of this pack load by name
 from espnet_lmkd.asr.compat import TooShortUttError
-from espnet_lmkd.asr.decoding import SHORTEST
 from espnet_lmkd.asr.live_teacher import LiveTeacher
-from espnet_lmkd.errors import InputError
 from espnet_lmkd.teachers.pretrained import choose_device
 
 
@@ -45,14 +41,6 @@ class TransducerTeacher(LiveTeacher):
         super().__init__(train_config, model_file, classes=classes)
         self.device, self.token_list = choose_device(device), list(token_list)
         self.model = self._load(self.token_list).to(self.device)
-        conf = yaml.safe_load(self.config.read_text(encoding="utf-8"))
-        self.sample_rate = parse_size(
-            str((conf["frontend_conf"] or {}).get("fs", 16000))
-        )
-        # 1: an encoder of raw speech.
-        self.feature_size = (
-            conf["input_size"] if (conf["input_size"] or 1) > 1 else None
-        )
 
     @torch.no_grad()
     def num_frames(self, speech) -> int:
@@ -64,19 +52,8 @@ class TransducerTeacher(LiveTeacher):
         Raises:
             InputError: If it is not what the teacher was trained on.
         """
-        size = speech.shape[1] if speech.ndim == 2 else None
-        if size != self.feature_size:
-            came, wanted = (
-                f"features of {width} values" if width else "speech"
-                for width in (size, self.feature_size)
-            )
-            raise InputError(
-                f"the teacher was trained on {wanted}, but {came} came; give it the"
-                " data directories of its training"
-            )
-        if speech.ndim == 1 and len(speech) < SHORTEST * self.sample_rate:
-            return 0
         try:
+            self.hearing.check(speech)
             _, lengths = self.model.encode(*self._pad([speech]))
         except TooShortUttError:
             return 0

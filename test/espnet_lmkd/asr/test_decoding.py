@@ -6,6 +6,7 @@ import logging
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -227,6 +228,24 @@ def test_what_does_not_fit_is_refused(world, tmp_path):
         (tmp_path / "decode.yaml").write_text(content)
         with pytest.raises(InputError, match=message):
             SearchOptions.from_yaml(tmp_path / "decode.yaml")
+
+
+def test_what_the_model_was_not_trained_on_is_refused(world, tmp_path):
+    from espnet_lmkd.asr.decoding import Recogniser, SearchOptions, decode_set
+
+    of_speech = recogniser(world)
+    np.save(tmp_path / "a.npy", np.zeros((9, 6), np.float16))
+    (tmp_path / "feats.scp").write_text(f"a {tmp_path}/a.npy\n")
+    (tmp_path / "utt2dur").write_text("a 0.9\n")
+    with pytest.raises(InputError, match="'a': .* on speech, but features of 6 values"):
+        decode_set(of_speech, tmp_path, tmp_path / "out")
+    exp = make_student(tmp_path, "asr_feats", input_size=5, distillers=[])
+    files = exp / "config.yaml", exp / "valid.cer_ctc.ave.pth"
+    of_features = Recogniser(*files, SearchOptions())
+    with pytest.raises(InputError, match="'s1-a': .* features of 5 values, but speech"):
+        decode_set(of_features, world / "dump" / "test", tmp_path / "out")
+    with pytest.raises(InputError, match="features of 5 values, but features of 6"):
+        of_features(np.zeros((9, 6), np.float32))
 
 
 def test_configurations_of_the_pack_are_read():

@@ -76,6 +76,15 @@ def test_the_students_features_stay_as_they_are(build_model, teacher, batch, tmp
     assert torch.equal(batch["speech"], before)
 
 
+def test_what_the_teacher_was_not_trained_on_is_refused(build_model, teacher, batch):
+    student = make(build_model, teacher)
+    arguments = [batch[name] for name in ("speech", "speech_lengths", "text")]
+    with pytest.raises(InputError, match="teacher: .* 10 values, but features of 9"):
+        student.live_teacher(
+            batch["speech"][..., 1:], *arguments[1:], student.token_list
+        )
+
+
 def test_it_leaves_no_trace_in_the_student(build_model, teacher, batch):
     student = make(build_model, teacher)
     before = list(student.state_dict()), sum(1 for _ in student.modules())
