@@ -17,6 +17,7 @@ from espnet_lmkd.asr.inputs import Hearing, Inputs
 from espnet_lmkd.asr.search import SearchOptions, check_lm, check_model, check_options
 from espnet_lmkd.asr.speech_prompt import generation as speech_prompt
 from espnet_lmkd.asr.speech_prompt.causal_lm import TooManyVectorsError
+from espnet_lmkd.asr.streaming_encoder import watch_length
 from espnet_lmkd.asr.token_reward import set_transducer_weights
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.padded import Padded
@@ -94,6 +95,7 @@ class Recogniser:
         self.model = self.speech2text.asr_model
         check_checkpoint(self.model, model_file)
         check_model(options, self.model, train_config)
+        watch_length(self.model.encoder)
         modules = [self.model]
         if options.with_lm:
             lm = self._language_model()

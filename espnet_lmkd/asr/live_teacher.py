@@ -12,6 +12,7 @@ from espnet_lmkd.alignment.transducer_targets import COLLAPSED, NODES, path_targ
 from espnet_lmkd.asr.checkpoint import check_checkpoint
 from espnet_lmkd.asr.encoding import encode
 from espnet_lmkd.asr.inputs import Hearing
+from espnet_lmkd.asr.streaming_encoder import watch_length
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.padded import Padded
 
@@ -124,4 +125,5 @@ class LiveTeacher:
         with torch.random.fork_rng(devices=[]):
             model, _ = ASRTask.build_model_from_file(self.config, device="cpu")
         check_checkpoint(model, self.checkpoint)
+        watch_length(model.encoder)
         return model.eval()

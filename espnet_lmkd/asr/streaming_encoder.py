@@ -74,6 +74,22 @@ def receptive_field(encoder: torch.nn.Module) -> int:
     return size
 
 
+def check_length(encoder: torch.nn.Module, feats: torch.Tensor) -> None:
+    """Raise `TooShortUttError` for (1, T, D) features without one output."""
+    wanted = receptive_field(encoder)
+    if feats.size(1) < wanted:
+        raise TooShortUttError("too short for the encoder", feats.size(1), wanted)
+
+
+def watch_length(encoder: torch.nn.Module) -> None:
+    """Have a block encoder raise `TooShortUttError`, as ESPnet's other encoders do.
+
+    Its own convolutions fail with a `RuntimeError`, which ends the decoding of a set.
+    """
+    if isinstance(encoder, BLOCK_ENCODERS) and hasattr(encoder.embed, "kernels"):
+        encoder.register_forward_pre_hook(lambda it, args: check_length(it, args[0]))
+
+
 class FeatureStream:
     """Normalised log-mel features of speech in pieces.
 
@@ -212,9 +228,7 @@ class EncoderStream:
         """Encode what is left at the end of the utterance."""
         if self.num_blocks == 0:
             if self.frames.size(1) == 0:
-                raise TooShortUttError(
-                    "too short for the encoder", self.feats.size(1), self.receptive
-                )
+                check_length(self.encoder, self.feats)
             frames = self.encoder.pos_enc(self.frames)[:, None]
             return self.encoder.encoders(frames, None, True, None, None, True)[0][:, 0]
         if self.frames.size(1) > self.overlap:

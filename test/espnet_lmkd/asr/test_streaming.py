@@ -226,6 +226,24 @@ def test_command_writes_hypotheses_and_latency(world, offline, tmp_path, caplog)
     assert (out / "latency.json").is_file()
 
 
+def test_what_is_too_short_for_a_stream_is_so_offline(world, tmp_path):
+    """7 features of 8 ms, the first at 0: ESPnet's own encoder fails on fewer."""
+    from espnet_lmkd.asr.compat import TooShortUttError
+    from espnet_lmkd.asr.decoding import Recogniser, decode_set
+    from espnet_lmkd.asr.inputs import read_input
+    from espnet_lmkd.asr.search import SearchOptions
+
+    whole = Recogniser(*files(world), SearchOptions("transducer", beam_size=1))
+    speech = read_input(world / "s1-b.wav", 16_000)
+    for listen in (whole, recogniser(world)):
+        assert listen(speech[: 6 * 128]) is not None
+        with pytest.raises(TooShortUttError, match="too short for the encoder"):
+            listen(speech[: 6 * 128 - 1])
+    decode_set(whole, world / "dump" / "test", tmp_path)
+    texts = (tmp_path / "text").read_text().splitlines()
+    assert len(texts) == len(LENGTHS) and texts[-2:] == ["s2-short ", "s2-tiny "]
+
+
 def test_an_utterance_without_tokens_counts_for_the_end_only():
     from espnet_lmkd.asr.streaming import Latency, summary
 

@@ -90,13 +90,15 @@ def test_frames(model_file):
     assert load(model_file).num_frames(np.zeros((7, SIZE), np.float32)) == 7
 
 
-def test_too_short_for_the_convolutions(tmp_path):
+@pytest.mark.parametrize("encoder", ["transformer", "contextual_block_transformer"])
+def test_too_short_for_the_convolutions(tmp_path, encoder):
     conv = dict(output_size=8, attention_heads=2, linear_units=8, num_blocks=1)
     teacher = load(
         save_experiment(
             tmp_path / "teacher",
             input_size=None,
             frontend="default",
+            encoder=encoder,
             encoder_conf=dict(conv, input_layer="conv2d"),
         )
     )
