@@ -4,6 +4,8 @@
 arguments and output files; `--sim_chunk_length` is the size of a piece in samples.
 """
 
+import functools
+import sys
 from pathlib import Path
 
 import yaml
@@ -50,12 +52,34 @@ class TransducerSpeech2TextStreaming:
         return [(*hypothesis[:3], hypothesis)]
 
 
-def speech2text_streaming(asr_train_config, **kwargs):
-    """Build what streams the model of this configuration."""
+class InPieces:
+    """Hears an utterance as ESPnet's loop over pieces, also one shorter than a piece.
+
+    That loop fails where the first one is so short, and hears nothing of a later one.
+
+    Args:
+        speech2text: called as ESPnet's `Speech2TextStreaming`.
+        size: samples of a piece; 0: all at once.
+    """
+
+    def __init__(self, speech2text, size):
+        self.speech2text, self.size = speech2text, size
+        self.asr_train_args = speech2text.asr_train_args
+
+    def __call__(self, speech):
+        """Return what is recognised in a whole utterance."""
+        while self.size and len(speech) >= self.size:
+            self.speech2text(speech[: self.size], is_final=False)
+            speech = speech[self.size :]
+        return self.speech2text(speech, is_final=True)
+
+
+def speech2text_streaming(size, asr_train_config, **kwargs):
+    """Build what streams the model of this configuration in pieces."""
     config = yaml.safe_load(Path(asr_train_config).read_text(encoding="utf-8"))
     transducer = config["decoder"] == "transducer"
     build = TransducerSpeech2TextStreaming if transducer else STOCK
-    return build(asr_train_config=asr_train_config, **kwargs)
+    return InPieces(build(asr_train_config=asr_train_config, **kwargs), size)
 
 
 STOCK = stock.Speech2TextStreaming
@@ -64,8 +88,10 @@ STOCK = stock.Speech2TextStreaming
 @exits_cleanly
 def main(cmd=None):
     """Run ESPnet's command."""
-    stock.Speech2TextStreaming = speech2text_streaming
-    stock.main(cmd)
+    cmd = sys.argv[1:] if cmd is None else cmd
+    size = stock.get_parser().parse_args(cmd).sim_chunk_length
+    stock.Speech2TextStreaming = functools.partial(speech2text_streaming, size)
+    stock.main([*cmd, "--sim_chunk_length", "0"])
 
 
 if __name__ == "__main__":

@@ -257,27 +257,6 @@ def test_an_utterance_without_tokens_counts_for_the_end_only():
     assert "first_token" not in summary([silent])
 
 
-def test_espnets_streaming_command_takes_transducers(world, offline, tmp_path):
-    from espnet_lmkd.__main__ import main
-
-    config, model = map(str, files(world))
-    keys = tmp_path / "keys"
-    keys.write_text("s1-a\ns2-c\n")
-    wav_scp = world / "dump" / "test" / "wav.scp"
-    main(
-        ["-m", "espnet2.bin.asr_inference_streaming", "--beam_size", "2"]
-        + ["--asr_train_config", config, "--asr_model_file", model]
-        + ["--data_path_and_name_and_type", f"{wav_scp},speech,sound"]
-        + ["--key_file", str(keys), "--sim_chunk_length", "1600"]
-        + ["--output_dir", str(tmp_path / "out"), "--num_workers", "0"]
-    )
-    found = (tmp_path / "out" / "1best_recog" / "token_int").read_text().splitlines()
-    expected = [
-        " ".join([name, *map(str, offline[name, 2][3])]) for name in ("s1-a", "s2-c")
-    ]
-    assert found == expected
-
-
 def test_what_cannot_stream_is_refused(world, tmp_path):
     from espnet_lmkd.asr.streaming import StreamingOptions, stream_set
 
