@@ -231,7 +231,8 @@ def test_what_does_not_fit_is_refused(world, tmp_path):
 
 
 def test_what_the_model_was_not_trained_on_is_refused(world, tmp_path):
-    from espnet_lmkd.asr.decoding import Recogniser, SearchOptions, decode_set
+    from espnet_lmkd.asr.decode_set import decode_set
+    from espnet_lmkd.asr.decoding import Recogniser, SearchOptions
 
     of_speech = recogniser(world)
     np.save(tmp_path / "a.npy", np.zeros((9, 6), np.float16))

@@ -229,7 +229,8 @@ def test_command_writes_hypotheses_and_latency(world, offline, tmp_path, caplog)
 def test_what_is_too_short_for_a_stream_is_so_offline(world, tmp_path):
     """7 features of 8 ms, the first at 0: ESPnet's own encoder fails on fewer."""
     from espnet_lmkd.asr.compat import TooShortUttError
-    from espnet_lmkd.asr.decoding import Recogniser, decode_set
+    from espnet_lmkd.asr.decode_set import decode_set
+    from espnet_lmkd.asr.decoding import Recogniser
     from espnet_lmkd.asr.inputs import read_input
     from espnet_lmkd.asr.search import SearchOptions
 
