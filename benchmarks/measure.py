@@ -42,15 +42,16 @@ def medians(steps, rounds):
     return {name: statistics.median(times) for name, times in spent.items()}
 
 
-def random_batch(batch_size, utterance_seconds):
+def random_batch(batch_size, utterance_seconds, device="cpu"):
     """Speech and text of a transducer's training, of 300 BPE tokens."""
     length = int(3.5 * utterance_seconds)  # of read speech
-    return {
+    batch = {
         "speech": torch.randn(batch_size, 16_000 * utterance_seconds),
         "speech_lengths": torch.full((batch_size,), 16_000 * utterance_seconds),
         "text": torch.randint(2, 299, (batch_size, length)),
         "text_lengths": torch.full((batch_size,), length),
     }
+    return {name: tensor.to(device) for name, tensor in batch.items()}
 
 
 def ratio(values, others):
@@ -58,7 +59,7 @@ def ratio(values, others):
     return statistics.median(x / y for x, y in zip(values[1:], others[1:]))
 
 
-def step_table(models, batch, rounds):
+def step_table(models, batch, rounds, device="cpu"):
     """Print a training step's time for each {name: (model, targets)}, the first's 1."""
     spent = {name: [] for name in models}
     for _ in trange(rounds + 1, desc="training step"):  # the first warms up
@@ -69,9 +70,9 @@ def step_table(models, batch, rounds):
                 model.zero_grad()
                 model(**copies, **targets)[0].backward()
 
-            spent[name].append(seconds(step))
+            spent[name].append(seconds(step, device))
     first = next(iter(spent))
-    print(f"\n| training step | CPU s | / {first} |\n|---|---:|---:|")
+    print(f"\n| training step ({device}) | s | / {first} |\n|---|---:|---:|")
     for name, values in spent.items():
         median = statistics.median(values[1:])
         print(f"| {name} | {median:.3f} | {ratio(values, spent[first]):.3f} |")

@@ -40,27 +40,31 @@ def get_parser():
     parser.add_argument("--path_rounds", type=int, default=20, help="a round, of paths")
     parser.add_argument("--step_seconds", type=int, default=12, help="per utterance")
     parser.add_argument("--step_batch", type=int, default=16)
+    parser.add_argument("--device", default="cpu")
     return parser
 
 
 class Pair:
     """Random states and joint networks of a student and its teacher."""
 
-    def __init__(self, sizes, width):
+    def __init__(self, sizes, width, device):
         batch, frames, length, classes = sizes
         torch.manual_seed(0)
         self.joint, self.teachers_joint = (
-            JointNetwork(classes, width, width, width) for _ in range(2)
+            JointNetwork(classes, width, width, width).to(device) for _ in range(2)
         )
         self.states, self.teachers_states = (
-            [torch.randn(batch, steps, width) for steps in (frames, length + 1)]
+            [
+                torch.randn(batch, steps, width, device=device)
+                for steps in (frames, length + 1)
+            ]
             for _ in range(2)
         )
         for leaf in self.states:
             leaf.requires_grad_()
-        self.labels = torch.randint(1, classes, (batch, length))
-        self.frames = torch.full((batch,), frames)
-        self.lengths = torch.full((batch,), length)
+        self.labels = torch.randint(1, classes, (batch, length), device=device)
+        self.frames = torch.full((batch,), frames, device=device)
+        self.lengths = torch.full((batch,), length, device=device)
         self.distiller = OneBestPathDistiller(
             StudentSpec(classes, width, 0, sos=classes - 1, eos=classes - 1)
         )
@@ -133,31 +137,33 @@ ROWS = {
 }
 
 
-def make(name, sizes, width):
-    return ROWS[name](Pair(sizes, width))
+def make(name, *args):
+    return ROWS[name](Pair(*args))
 
 
-def median_step(step, repeats):
-    return statistics.median(seconds(step) for _ in range(repeats))
+def median_step(step, device, repeats):
+    return statistics.median(seconds(step, device) for _ in range(repeats))
 
 
-def lattice_table(sizes, width, rounds, path_rounds):
+def lattice_table(sizes, width, device, rounds, path_rounds):
     """Print the rows; ratios are to the first."""
     spent = {name: [] for name in ROWS}
     for _ in trange(rounds, desc=str(sizes)):
         for name in ROWS:
             # Made anew: lattices of logits need not be there at a time.
-            step = make(name, sizes, width)
+            step = make(name, sizes, width, device)
             stored_path = name.startswith("path") and name.endswith("stored")
-            spent[name].append(median_step(step, path_rounds if stored_path else 1))
+            repeats = path_rounds if stored_path else 1
+            spent[name].append(median_step(step, device, repeats))
             del step
             gc.collect()
     title = " ".join(f"{key}{size}" for key, size in zip(SIZES, sizes))
-    print(f"\n| {title} | CPU s | faster by | peak +MB | smaller by |")
+    print(f"\n| {title} ({device}) | s | faster by | peak +MB | smaller by |")
     print("|---|---:|---:|---:|---:|")
     first = None
     for name, values in spent.items():
-        extra = extra_memory(make, (name, (1, 3, 2, 9), 4), (name, sizes, width))
+        small = name, (1, 3, 2, 9), 4, device
+        extra = extra_memory(make, small, (name, sizes, width, device), device)
         median = statistics.median(values)
         first = first or (median, extra)
         print(
@@ -176,27 +182,28 @@ def build(name, model=None, **model_conf):
     return ASRKDTask.build_model(args).train()
 
 
-def training_step(batch_size, utterance_seconds, rounds):
+def training_step(batch_size, utterance_seconds, device, rounds):
     """Print what a training step costs with and without the targets of a path."""
-    batch = random_batch(batch_size, utterance_seconds)
-    model = build("train_asr_kd_rnnt_one_best_path.yaml")
+    batch = random_batch(batch_size, utterance_seconds, device)
+    model = build("train_asr_kd_rnnt_one_best_path.yaml").to(device)
     _, frames = model.encode(batch["speech"], batch["speech_lengths"])
     sizes = (batch_size, int(frames[0]), batch["text"].shape[1], len(TOKENS))
     targets = {}
-    for name, target in Pair(sizes, 128).targets().items():
+    for name, target in Pair(sizes, 128, device).targets().items():
         targets[name], targets[f"{name}_lengths"] = target.data, target.lengths
     models = {
-        "transducer": (build("train_asr_rnnt.yaml"), {}),
+        "transducer": (build("train_asr_rnnt.yaml").to(device), {}),
         "with the targets of a path": (model, targets),
     }
-    step_table(models, batch, rounds)
+    step_table(models, batch, rounds, device)
 
 
 def main(cmd=None):
     args = get_parser().parse_args(cmd)
     torch.set_num_threads(1)
-    lattice_table(args.sizes, args.width, args.rounds, args.path_rounds)
-    training_step(args.step_batch, args.step_seconds, args.step_rounds)
+    sizes = args.sizes, args.width, args.device
+    lattice_table(*sizes, args.rounds, args.path_rounds)
+    training_step(args.step_batch, args.step_seconds, args.device, args.step_rounds)
 
 
 if __name__ == "__main__":
