@@ -7,6 +7,7 @@ import yaml
 from test_pretrained_speech import save
 from tiny_llm import save_llm
 
+from espnet_lmkd.asr.search import SearchOptions
 from espnet_lmkd.asr.speech_prompt.generation import Limits
 from espnet_lmkd.errors import InputError
 
@@ -58,8 +59,9 @@ def test_a_transducer_teacher_on_a_pretrained_encoder(models, tmp_path):
         ASRKDTask.main(cmd=command + ["--output_dir", str(tmp_path), *stats])
 
 
-@pytest.mark.parametrize("path", sorted(CONF.glob("llm/decode*")), ids=lambda p: p.stem)
-def test_decoding(path):
-    given = yaml.safe_load(path.read_text())
+def test_decoding():
+    given = yaml.safe_load((CONF / "llm/decode_speech_prompt.yaml").read_text())
     assert given["search"] == "speech_prompt"
     assert Limits(**given["limits"]) == Limits()
+    options = SearchOptions.from_yaml(CONF / "llm/decode_beam.yaml")
+    assert (options.search, options.ctc_weight) == ("beam", 0.0)
