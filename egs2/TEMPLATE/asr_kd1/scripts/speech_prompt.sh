@@ -4,8 +4,17 @@
 # asr_kd.sh), and how long CTC (ctc_short), attention decoder (short) and LMs (llm_short) are trained; part ends the names of experiments on a part of
 # the transcripts. Attention decoder and LMs begin with the encoder of the CTC student of their seed. BRIDGE=conv, ctc, cif or posterior: between encoder
 # and LM. LM_DTYPE=bfloat16: of the LM's own weights, half the memory, and faster where the processor multiplies it. LMS: "frozen lora".
-# ADAPT=<checkpoint of an LM with LoRA, of another domain>: goes on with it instead; encoder and LM stay as they are, bridge and LoRA are trained.
+# ADAPT=<checkpoint of an LM with LoRA, of another domain>: goes on with it instead; encoder and LM stay as they are, its bridge and LoRA are trained.
 read_by() { echo --inference_model valid.acc.ave.pth --inference_config "$1"; }
+
+bridge_of() {  # an experiment, as options of a training
+    python3 -c 'import json, sys, yaml
+conf = yaml.safe_load(open(sys.argv[1]))
+decoder = conf["decoder_conf"]
+bridge = {**(decoder.get("bridge_conf") or {}), **decoder["config"].get("bridge", {})}
+print("--decoder_conf bridge=" + decoder.get("bridge", "conv"), "--decoder_conf bridge_conf=" + json.dumps(bridge, separators=(",", ":")),
+      "--model_conf ctc_weight=" + str(conf["model_conf"]["ctc_weight"]))' "$1/config.yaml"
+}
 
 ctc_student=exp/asr_ctc_$(basename "${encoder}")_en_bpe${nbpe}${part}_seedSEED/valid.cer_ctc.ave.pth
 case ${BRIDGE:=conv} in
@@ -18,12 +27,13 @@ esac
 # shellcheck source=option_of.sh
 . scripts/option_of.sh
 init=${ctc_student}:encoder:encoder comparison=compare_speech_prompt${part}
-llm_args="$(option_of asr_args "${llm_short}" "$@") --decoder_conf lm_dtype=${LM_DTYPE:=float32} ${bridge}"
 read -r -a lms <<<"${LMS:-frozen lora}"
 if [ -n "${ADAPT:=}" ]; then
-    lms=(lora) init=${ADAPT} suffix=_adapted${suffix} comparison+=_adapted
-    llm_args+=" --freeze_param encoder ctc"
+    lms=(lora) init=${ADAPT} suffix=_adapted
+    . ./path.sh
+    bridge="$(bridge_of "$(dirname "${ADAPT}")") --freeze_param encoder ctc"
 fi
+llm_args="$(option_of asr_args "${llm_short}" "$@") --decoder_conf lm_dtype=${LM_DTYPE:=float32} ${bridge}"
 
 own=(--stop_stage 13 --asr_suffix "" --nbpe "${nbpe}")  # whatever the options are, which are for the LMs
 ./asr_kd.sh "${common[@]}" "$@" "${own[@]}" --asr_args "${ctc_short}" --init_model "" --asr_configs conf/frozen/train_asr_ctc.yaml \
