@@ -154,7 +154,7 @@ def small_copy(name, folder, models):
 RECIPES = [  # and how many trainings they are
     ("librispeech_100", "run.sh", [], 4),
     ("librispeech_100", "run_lm_embedding.sh", [], 3),
-    ("librispeech_100", "run_transducer.sh", [], 4),
+    ("librispeech_100", "run_transducer.sh", [], 6),
     ("librispeech", "run.sh", ["--asr_args", "", "--use_lm", "false"], 3),
     ("aishell", "run.sh", [], 5),
 ]

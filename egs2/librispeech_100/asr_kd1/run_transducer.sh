@@ -19,6 +19,16 @@ common=(
 
 [ -f "${teacher}" ] || ./asr_kd.sh "${common[@]}" "$@" --stage 1 --stop_stage 13 --seeds 1 --control_config "" \
     --targets "" --asr_configs conf/large/train_asr_rnnt_teacher.yaml
-./asr_kd.sh "${common[@]}" --stage 7 --speech_teacher "${teacher}" --targets teacher_path_topk \
-    --asr_configs "conf/large/train_asr_rnnt.yaml conf/large/train_asr_kd_rnnt_one_best_path.yaml" \
-    --control_config conf/large/train_asr_kd_rnnt_one_best_path.yaml "$@"
+
+. scripts/option_of.sh
+decoding=$(basename "$(option_of inference_config conf/decode_transducer.yaml "$@")" .yaml)
+last=$(option_of stop_stage 13 "$@")
+kd=conf/large/train_asr_kd_rnnt_one_best_path.yaml
+common+=(--stage 7 --speech_teacher "${teacher}" --targets teacher_path_topk --asr_configs "conf/large/train_asr_rnnt.yaml ${kd}")
+# What the transcripts give without the rest, and E there: the paper's other student.
+./asr_kd.sh "${common[@]}" "$@" --unlabelled_sets "" --control_config "" --asr_suffix "" --stop_stage $((last < 13 ? last : 13))
+labelled=()
+for name in rnnt kd_rnnt_one_best_path; do
+    for seed in $(option_of seeds 1 "$@"); do labelled+=("${name}_labelled=exp/asr_${name}_raw_en_bpe1000_seed${seed}:${decoding}"); done
+done
+./asr_kd.sh "${common[@]}" --control_config "${kd}" --compare_with "${labelled[*]}" "$@"

@@ -20,6 +20,7 @@ common=("${parts[@]}" --lang en --valid_set dev --test_sets "test" --inference_c
 SEEDS=$(option_of seeds "${SEEDS:-1 2 3}" "$@")
 decoding=$(basename "$(option_of inference_config conf/decode_transducer_greedy.yaml "$@")" .yaml)
 last=$(option_of stop_stage 13 "$@")
+unlabelled=$(option_of unlabelled_sets "${rest}" "$@")
 
 large=(--unlabelled_sets "${rest}" --speech_encoder "${encoder}" --asr_args "${schedule}" "$@" --seeds 1 --asr_suffix "" --init_model "" --control_config ""
     --targets "" --asr_configs conf/frozen/train_asr_rnnt_teacher.yaml)
@@ -45,10 +46,12 @@ case ${STUDENT:=frozen} in
 esac
 
 labelled=()
-if [ -n "${percent}" ]; then  # what the transcripts give without the rest
+if [ -n "${unlabelled}" ]; then  # what the transcripts give without the rest
     ./asr_kd.sh "${common[@]}" "$@" --unlabelled_sets "" --targets "" --control_config "" --stop_stage $((last < 13 ? last : 13)) --asr_suffix "" \
         --asr_args "${labelled_schedule}" --asr_configs "${configs}/train_asr_rnnt.yaml"
-    for seed in ${SEEDS}; do labelled+=("rnnt_labelled=exp/asr_rnnt_${features}_en_bpe${nbpe}_${percent}_seed${seed}:${decoding}"); done
+    for seed in ${SEEDS}; do labelled+=("rnnt_labelled=exp/asr_rnnt_${features}_en_bpe${nbpe}${percent:+_${percent}}_seed${seed}:${decoding}"); done
+else
+    schedule=${labelled_schedule}
 fi
 
 kd=("${configs}/train_asr_kd_rnnt_one_best_path.yaml")
