@@ -1,5 +1,6 @@
 """Audio of any kind to 16-bit mono flac, utterance by utterance."""
 
+import filecmp
 import logging
 import os
 from concurrent.futures import ProcessPoolExecutor
@@ -74,7 +75,8 @@ def resample(samples, from_hz, to_hz):
 def write_flac(path, samples, fs):
     """Write float samples as 16-bit flac; the file appears complete or not at all.
 
-    Samples that came from 16-bit audio are written back exactly.
+    Samples that came from 16-bit audio are written back exactly. A file that holds the
+    same already keeps its time: what was made of it need not be made again.
 
     Args:
         path: The file to write; its folder must exist.
@@ -84,7 +86,10 @@ def write_flac(path, samples, fs):
     pcm = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
     unfinished = f"{path}.tmp"
     soundfile.write(unfinished, pcm, fs, format="FLAC", subtype="PCM_16")
-    os.replace(unfinished, path)
+    if os.path.isfile(path) and filecmp.cmp(unfinished, path, shallow=False):
+        os.remove(unfinished)
+    else:
+        os.replace(unfinished, path)
 
 
 def is_complete(path, source, num_samples, fs):

@@ -147,6 +147,16 @@ def test_loud_samples_are_clipped_not_wrapped(tmp_path):
     assert pcm.tolist() == [32767, -32768, 8192]
 
 
+def test_the_same_audio_keeps_its_time(tmp_path):
+    path, samples = tmp_path / "x.flac", np.array([0.5, -0.25])
+    write_flac(path, samples, 16000)
+    os.utime(path, (1000, 1000))
+    write_flac(path, samples, 16000)
+    assert path.stat().st_mtime == 1000 and not list(tmp_path.glob("*.tmp"))
+    write_flac(path, -samples, 16000)
+    assert path.stat().st_mtime > 1000 and soundfile.read(path)[0][0] == -0.5
+
+
 def test_unlabelled_audio_needs_no_text(data_dir, tmp_path):
     (data_dir / "text").unlink()
     format_directory(data_dir, tmp_path / "out")
