@@ -17,6 +17,7 @@ from espnet_lmkd.asr.inputs import Hearing, Inputs
 from espnet_lmkd.asr.search import SearchOptions, check_lm, check_model, check_options
 from espnet_lmkd.asr.speech_prompt import generation as speech_prompt
 from espnet_lmkd.asr.speech_prompt.causal_lm import TooManyVectorsError
+from espnet_lmkd.asr.speech_prompt.ctc_guide import CTCGuide
 from espnet_lmkd.asr.streaming_encoder import watch_length
 from espnet_lmkd.asr.token_reward import set_transducer_weights
 from espnet_lmkd.errors import InputError
@@ -113,6 +114,13 @@ class Recogniser:
             for name, parameter in module.named_parameters()
             if not name.startswith("distillers.")
         )
+        if options.student:
+            config = Path(options.student).parent / "config.yaml"
+            self.student = Recogniser(
+                config, options.student, SearchOptions("ctc_greedy"), device=device
+            )
+            self.files += self.student.files
+            self.num_parameters += self.student.num_parameters
         self.hearing = Hearing.of(vars(self.speech2text.asr_train_args))
         self.sample_rate = self.hearing.sample_rate
 
@@ -130,9 +138,8 @@ class Recogniser:
             found = self.model.decoder.parallel_decode(self._encode(speech))
             return [self._hypothesis(*found[0])]
         if self.options.search == "speech_prompt":
-            return self._generate(
-                [self._encode(speech).data[0]], [self._seconds(speech)]
-            )
+            encoded = self._encode(speech).data[0]
+            return self._generate([encoded], [self._seconds(speech)], [speech])
         results = self.speech2text(speech)
         if isinstance(results, tuple):  # with the greedy results of InterCTC
             results = results[0]
@@ -166,12 +173,16 @@ class Recogniser:
                 continue
         if encoded:
             lengths = [seconds[index] for index in encoded]
-            found = self._generate(list(encoded.values()), lengths)
+            heard = [speeches[index] for index in encoded]
+            found = self._generate(list(encoded.values()), lengths, heard)
             for index, hypothesis in zip(encoded, found):
                 results[index] = [hypothesis]
         return results
 
-    def _generate(self, encoded, seconds: List[float]) -> List[Hypothesis]:
+    def _generate(self, encoded, seconds: List[float], heard) -> List[Hypothesis]:
+        guides = (
+            [self._guide(speech) for speech in heard] if self.options.student else []
+        )
         try:
             found = speech_prompt.generate(
                 self.model.decoder,
@@ -181,13 +192,32 @@ class Recogniser:
                 self.model.eos,
                 self.options.beam_size,
                 speech_prompt.Limits(**self.options.limits),
+                guides,
             )
         except TooManyVectorsError:
             if len(encoded) == 1:
                 return [Hypothesis("", [], [], 0.0, "positions")]
-            singly = ([[frames], [n]] for frames, n in zip(encoded, seconds))
+            singly = ([[x] for x in one] for one in zip(encoded, seconds, heard))
             return [self._generate(*one)[0] for one in singly]
         return [self._hypothesis(*hypothesis) for hypothesis in found]
+
+    def _guide(self, speech) -> CTCGuide:
+        student = self.student
+        frames = student._encode(speech).data
+        return CTCGuide(
+            student.model.ctc.log_softmax(frames)[0],
+            lambda token_ids: self._hypothesis(token_ids, 0.0).text,
+            student.spell,
+            self.options.student_weight,
+        )
+
+    def spell(self, text: str) -> List[int]:
+        """Return the ids of a text, in capitals where tokens have no small letters."""
+        pieces = [t for t in self.model.token_list if not t.startswith("<")]
+        if all(piece == piece.upper() for piece in pieces):
+            text = text.upper()
+        tokens = self.speech2text.tokenizer.text2tokens(text)
+        return self.speech2text.converter.tokens2ids(tokens)
 
     def _seconds(self, speech) -> float:
         """Return how long speech lasts; nobody says how fast features are."""

@@ -39,6 +39,7 @@ def read_inputs(data_dir, num_utts: Optional[int] = None) -> Inputs:
         utterances = list(files)
         chosen = [utterances[i * len(files) // num_utts] for i in range(num_utts)]
         files = {utterance: files[utterance] for utterance in chosen}
+        seconds = {utterance: seconds[utterance] for utterance in chosen if seconds}
     return Inputs(files, seconds)
 
 

@@ -28,7 +28,7 @@ class SearchOptions:
         search: `ctc_greedy`; ESPnet's `beam` of attention decoders, CIF and CTC;
             `cif_parallel`, all tokens at once; ESPnet's `transducer`, which heeds
             `beam_size`, `lm_weight`, `penalty` and `transducer_conf`;
-            `speech_prompt`, in batches, which heeds `beam_size` and the last two.
+            `speech_prompt`, in batches, which heeds `beam_size` and the last four.
         beam_size: hypotheses kept; 1 is a greedy search but for `beam`.
         ctc_weight: weight of CTC; the attention decoder has the rest of 1.
         lm_weight: weight of the language model.
@@ -39,6 +39,8 @@ class SearchOptions:
         nbest: hypotheses that `beam` and `transducer` give, the best first.
         batch_seconds: of speech that are decoded at once.
         limits: options of `speech_prompt.generation.Limits`.
+        student: checkpoint of a CTC recogniser of any vocabulary that has a say.
+        student_weight: of its log-probability beside the language model's.
     """
 
     search: str = "ctc_greedy"
@@ -52,6 +54,8 @@ class SearchOptions:
     nbest: int = 1
     batch_seconds: float = 120.0
     limits: Dict[str, Any] = dataclasses.field(default_factory=dict)
+    student: str = ""
+    student_weight: float = 0.5
 
     @classmethod
     def from_yaml(cls, path) -> "SearchOptions":
@@ -98,6 +102,8 @@ def check_options(options: SearchOptions) -> None:
         raise InputError(f"unknown option {unknown} of limits; choose from {choices}")
     if options.limits and options.search != "speech_prompt":
         raise InputError("limits are for search: speech_prompt only")
+    if options.student and options.search != "speech_prompt":
+        raise InputError("student is for search: speech_prompt only")
     most = options.beam_size if options.search in ("beam", "transducer") else 1
     if not 1 <= options.nbest <= most:
         raise InputError(

@@ -6,6 +6,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence
 
 import torch
 
+from espnet_lmkd.asr.speech_prompt.ctc_guide import CTCGuide
 from espnet_lmkd.asr.speech_prompt.decoder import SpeechPromptDecoder
 from espnet_lmkd.errors import InputError
 from espnet_lmkd.padded import Padded
@@ -75,11 +76,30 @@ class _Beam:
     Args:
         utterance: its place in the batch.
         max_tokens: of a hypothesis.
+        guide: has a say, too.
     """
 
-    def __init__(self, utterance: int, max_tokens: int):
-        self.utterance, self.max_tokens = utterance, max_tokens
+    def __init__(
+        self, utterance: int, max_tokens: int, guide: Optional[CTCGuide] = None
+    ):
+        self.utterance, self.max_tokens, self.guide = utterance, max_tokens, guide
         self.running, self.ended = [Hypothesis([], 0.0)], []
+
+    def guided(self, choices, eos: int) -> list:
+        """Return the choices with what the guide thinks of them."""
+        if self.guide is None:
+            return choices
+        before = self.guide.score([(hyp.tokens, False) for hyp in self.running])
+        after = self.guide.score(
+            [
+                (self.running[origin].tokens + [token] * (token != eos), token == eos)
+                for _, origin, token in choices
+            ]
+        )
+        return [
+            (score + new - before[origin], origin, token)
+            for new, (score, origin, token) in zip(after, choices)
+        ]
 
     def extend(self, choices, eos: int, limits: Limits) -> List[int]:
         """Go on with the best (score, hypothesis, token); return whom they follow."""
@@ -116,6 +136,7 @@ def generate(
     eos: int,
     beam_size: int = 1,
     limits: Limits = Limits(),
+    guides: Optional[Sequence[CTCGuide]] = None,
 ) -> List[Hypothesis]:
     """Find the likeliest text of each utterance; greedily with a beam of 1.
 
@@ -126,7 +147,9 @@ def generate(
         sos, eos: ids of the tokens around the text.
         beam_size: K, hypotheses kept for each utterance.
         limits: against loops.
+        guides: of each utterance, a CTC student's say.
     """
+    guides = guides or [None] * len(seconds)
     device = encoder_outs[0].device
     lengths = torch.tensor([len(frames) for frames in encoder_outs], device=device)
     frames = torch.nn.utils.rnn.pad_sequence(encoder_outs, batch_first=True)
@@ -135,11 +158,11 @@ def generate(
     # The last token need not be read.
     room = decoder.lm.max_positions - context.mask.sum(1).cpu() + 1
     longest = map(min, map(limits.max_tokens, seconds), room.tolist())
-    beams = [_Beam(utterance, most) for utterance, most in enumerate(longest)]
+    beams = [_Beam(i, most, guides[i]) for i, most in enumerate(longest)]
     results = {}
     while True:
         kept, rows, first_row = [], [], 0
-        for beam, choices in zip(beams, _choices(beams, log_probs, beam_size)):
+        for beam, choices in zip(beams, _choices(beams, log_probs, beam_size, eos)):
             next_row = first_row + len(beam.running)
             origins = beam.extend(choices, eos, limits)
             best = beam.best()
@@ -158,9 +181,10 @@ def generate(
         log_probs, context = decoder.step(torch.tensor(last, device=device), context)
 
 
-def _choices(beams: List[_Beam], log_probs: torch.Tensor, beam_size: int):
+def _choices(beams: List[_Beam], log_probs: torch.Tensor, beam_size: int, eos: int):
     """Return the best (score, hypothesis, token) of each beam, the best first."""
-    values, ids = log_probs.topk(min(beam_size, log_probs.shape[1]))
+    width = 2 * beam_size if beams[0].guide else beam_size  # what a guide chooses from
+    values, ids = log_probs.topk(min(width, log_probs.shape[1]))
     rows, found = zip(values.tolist(), ids.tolist()), []  # each beam takes its rows
     for beam in beams:
         choices = [
@@ -168,6 +192,7 @@ def _choices(beams: List[_Beam], log_probs: torch.Tensor, beam_size: int):
             for origin, (hyp, row) in enumerate(zip(beam.running, rows))
             for value, token in zip(*row)
         ]
+        choices = beam.guided(choices, eos)
         found.append(sorted(choices, key=lambda choice: -choice[0])[:beam_size])
     return found
 

@@ -20,7 +20,7 @@ ctc_student=exp/asr_ctc_$(basename "${encoder}")_en_bpe${nbpe}${part}_seedSEED/v
 case ${BRIDGE:=conv} in
     conv) suffix="" bridge="" ;;
     ctc) suffix=_ctc bridge="--decoder_conf bridge=ctc --decoder_conf bridge_conf={} --model_conf ctc_weight=0.3" ;;
-    posterior) suffix=_posterior bridge="--decoder_conf bridge=posterior --decoder_conf bridge_conf={\"student\":\"${ctc_student}\",\"text_case\":\"lower\"} --freeze_param encoder" ;;  # else it forgets what it guessed
+    posterior) suffix=_posterior bridge="--decoder_conf bridge=posterior --decoder_conf bridge_conf={\"student\":\"${ctc_student}\",\"text_case\":\"lower\"}" ;;
     cif) suffix=_cif bridge="--decoder_conf bridge=cif --decoder_conf bridge_conf={}" ;;
     *) echo "$0: BRIDGE=${BRIDGE}: choose conv, ctc, cif or posterior" >&2; exit 2 ;;
 esac
