@@ -31,6 +31,9 @@ def get_parser():
         "--output_dir", required=True, help="gets a folder per data directory"
     )
     parser.add_argument("--lm_weight", type=float, help="instead of the --config's")
+    parser.add_argument(
+        "--student", help="of search: speech_prompt, instead of the --config's"
+    )
     return parser
 
 
@@ -50,8 +53,9 @@ def main(cmd=None):
     from espnet_lmkd.asr.decoding import Recogniser, SearchOptions
 
     options = SearchOptions.from_yaml(args.config) if args.config else SearchOptions()
-    if args.lm_weight is not None:
-        options = dataclasses.replace(options, lm_weight=args.lm_weight)
+    given = {name: getattr(args, name) for name in ("lm_weight", "student")}
+    given = {name: value for name, value in given.items() if value is not None}
+    options = dataclasses.replace(options, **given)
     recogniser = Recogniser(
         args.asr_train_config,
         args.asr_model_file,

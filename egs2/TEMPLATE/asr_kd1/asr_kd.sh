@@ -67,6 +67,7 @@ asr_args=           # passed to every training, e.g. "--max_epoch 5"; SEED in it
 asr_suffix=         # ends the experiments' names, to keep variants apart
 inference_config=conf/decode_ctc_greedy.yaml
 inference_model=valid.cer_ctc.ave.pth
+inference_args=     # passed to every decoding, e.g. "--student exp/asr_ctc_...pth"; SEED in it stands for that of the training
 use_lm=false        # also train an LM and decode the baseline with shallow fusion tuned on dev
 lm_config=conf/train_lm_transformer.yaml
 lm_inference_config=conf/decode_ctc_beam_lm.yaml
@@ -246,11 +247,11 @@ eval_dirs=("${eval_sets[@]/#/${data_feats}/}")
 
 if run_stage 12 "${skip_eval}"; then
     log "Stage 12: decode ${eval_sets[*]}"
-    for exp in "${exps[@]}"; do
-        ${cuda_cmd} --gpu "${ngpu}" "${exp}/${decode_tag}/decode.log" \
-            ${python} -m espnet_lmkd.bin.asr_inference --config "${inference_config}" --ngpu "${ngpu}" \
-            --asr_train_config "${exp}/config.yaml" --asr_model_file "${exp}/${inference_model}" \
-            --data_dirs "${eval_dirs[@]}" --output_dir "${exp}/${decode_tag}" &
+    for index in "${!exps[@]}"; do
+        exp=${exps[index]}
+        # shellcheck disable=SC2086
+        ${cuda_cmd} --gpu "${ngpu}" "${exp}/${decode_tag}/decode.log" ${python} -m espnet_lmkd.bin.asr_inference --config "${inference_config}" --ngpu "${ngpu}" \
+            --asr_train_config "${exp}/config.yaml" --asr_model_file "${exp}/${inference_model}" --data_dirs "${eval_dirs[@]}" --output_dir "${exp}/${decode_tag}" ${inference_args//SEED/${exp_seeds[index]}} &
         started
     done
     finish
@@ -260,8 +261,7 @@ if run_stage 12 "${skip_eval}"; then
         model_opts=(--ngpu "${ngpu}" --asr_train_config "${exp}/config.yaml"
             --asr_model_file "${exp}/${inference_model}" --lm_train_config "${lm_exp}/config.yaml"
             --lm_file "${lm_exp}/valid.loss.ave.pth" --output_dir "${exp}/${lm_decode_tag}")
-        ${cuda_cmd} --gpu "${ngpu}" "${exp}/${lm_decode_tag}/tune.log" \
-            ${python} -m espnet_lmkd.bin.tune_decode --config "${lm_inference_config}" \
+        ${cuda_cmd} --gpu "${ngpu}" "${exp}/${lm_decode_tag}/tune.log" ${python} -m espnet_lmkd.bin.tune_decode --config "${lm_inference_config}" \
             "${model_opts[@]}" --data_dir "${data_feats}/${valid_set}"
         ${cuda_cmd} --gpu "${ngpu}" "${exp}/${lm_decode_tag}/decode.log" \
             ${python} -m espnet_lmkd.bin.asr_inference --config "${exp}/${lm_decode_tag}/decode_tuned.yaml" \

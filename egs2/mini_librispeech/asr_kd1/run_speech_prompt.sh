@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Method C on a frozen Whisper encoder's outputs: a causal LM reads them, beside CTC and attention decoders on the same.
 # BRIDGE=posterior, ctc or cif: another way from the encoder's frames to the LM. LM_DTYPE=bfloat16: faster where the processor has it. LMS="frozen lora".
+# JOINT=true: the LMs are decoded once more, together with the CTC student.
 # PERCENT=30: 1.4 h of the transcripts.
 # Options are those of asr_kd.sh; the first two trainings keep their own. LLM=<folder or hub id>; LoRA needs pip install peft.
 # shellcheck disable=SC2034

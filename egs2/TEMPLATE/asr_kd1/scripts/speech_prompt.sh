@@ -4,6 +4,7 @@
 # asr_kd.sh), and how long CTC (ctc_short), attention decoder (short) and LMs (llm_short) are trained; part ends the names of experiments on a part of
 # the transcripts. Attention decoder and LMs begin with the encoder of the CTC student of their seed. BRIDGE=conv, ctc, cif or posterior: between encoder
 # and LM. LM_DTYPE=bfloat16: of the LM's own weights, half the memory, and faster where the processor multiplies it. LMS: "frozen lora".
+# JOINT=true: the LMs are decoded once more, together with the CTC student of their seed.
 # ADAPT=<checkpoint of an LM with LoRA, of another domain>: goes on with it instead; encoder and LM stay as they are, its bridge and LoRA are trained.
 read_by() { echo --inference_model valid.acc.ave.pth --inference_config "$1"; }
 
@@ -48,6 +49,9 @@ for system in ctc:decode_ctc_greedy aed:decode_att; do
     done
 done
 configs=("${lms[@]/#/conf/llm/train_asr_whisper_smollm2_}")
-# shellcheck disable=SC2046
-./asr_kd.sh "${common[@]}" --token_type hugging_face --llm "${llm}" --text_case lower --stage 5 --init_model "${init}" --asr_suffix "${suffix}" \
-    --asr_configs "${configs[*]/%/.yaml}" --comparison "${comparison}" --compare_with "${systems[*]}" $(read_by conf/llm/decode_speech_prompt.yaml) "$@" --asr_args "${llm_args}"
+llm_opts=("${common[@]}" --token_type hugging_face --llm "${llm}" --text_case lower --init_model "${init}" --asr_suffix "${suffix}" --inference_model valid.acc.ave.pth
+    --asr_configs "${configs[*]/%/.yaml}" --compare_with "${systems[*]}")
+./asr_kd.sh "${llm_opts[@]}" --stage 5 --comparison "${comparison}" --inference_config conf/llm/decode_speech_prompt.yaml "$@" --asr_args "${llm_args}"
+if "${JOINT:-false}"; then
+    ./asr_kd.sh "${llm_opts[@]}" "$@" --stage 12 --comparison "${comparison}_joint" --inference_config conf/llm/decode_speech_prompt_joint.yaml --inference_args "--student ${ctc_student}"
+fi

@@ -60,8 +60,10 @@ def test_a_transducer_teacher_on_a_pretrained_encoder(models, tmp_path):
 
 
 def test_decoding():
-    given = yaml.safe_load((CONF / "llm/decode_speech_prompt.yaml").read_text())
-    assert given["search"] == "speech_prompt"
-    assert Limits(**given["limits"]) == Limits()
+    for name in ("", "_joint"):
+        path = CONF / f"llm/decode_speech_prompt{name}.yaml"
+        options = SearchOptions.from_yaml(path)
+        assert options.search == "speech_prompt"
+        assert Limits(**options.limits) == Limits()
     options = SearchOptions.from_yaml(CONF / "llm/decode_beam.yaml")
     assert (options.search, options.ctc_weight) == ("beam", 0.0)
