@@ -31,6 +31,7 @@ init=${ctc_student}:encoder:encoder comparison=compare_speech_prompt${part}
 read -r -a lms <<<"${LMS:-frozen lora}"
 if [ -n "${ADAPT:=}" ]; then
     lms=(lora) init=${ADAPT} suffix=_adapted
+    # shellcheck source=../path.sh
     . ./path.sh
     bridge="$(bridge_of "$(dirname "${ADAPT}")") --freeze_param encoder ctc"
 fi
