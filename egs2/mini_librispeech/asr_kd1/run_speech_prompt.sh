@@ -13,10 +13,10 @@ encoder=${SPEECH_ENCODER:-openai/whisper-base.en}
 . local/percent.sh
 part=${percent:+_${percent}} short=${schedule} ctc_short=${ctc_schedule}
 case ${percent} in
-    "") llm_short="" ;;
-    30) llm_short="--max_epoch 8 --keep_nbest_models 2 --scheduler_conf warmup_steps_list=[0,150,2700]" ;;  # for 326 steps an epoch
+    "") llm_short="" posterior_steps=3000 ;;
+    30) posterior_steps=900 llm_short="--max_epoch 8 --keep_nbest_models 2 --scheduler_conf warmup_steps_list=[0,150,2700]" ;;  # for 326 steps an epoch
     *) echo "$0: PERCENT=${percent}: choose 30 or leave it empty" >&2; exit 2 ;;
 esac
-[ "${BRIDGE:-conv}" != posterior ] || llm_short="--batch_bins 4000000 --max_epoch 5 --keep_nbest_models 2 --scheduler_conf warmup_steps_list=[0,50,900]"
+[ "${BRIDGE:-conv}" != posterior ] || llm_short="--batch_bins 4000000 --max_epoch 5 --keep_nbest_models 2 --scheduler_conf warmup_steps_list=[0,50,${posterior_steps}]"
 common=("${parts[@]}" --lang en --valid_set dev --test_sets "test" --speech_encoder "${encoder}" --targets "")
 . scripts/speech_prompt.sh
